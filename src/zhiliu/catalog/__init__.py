@@ -1,0 +1,1 @@
+"""Videos, creators, people: ids, metadata, columns for request time."""

@@ -1,0 +1,1 @@
+"""Files and other platforms' logs → events, videos, people."""

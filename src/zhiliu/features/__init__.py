@@ -1,0 +1,1 @@
+"""Point-in-time features; one definition for training and serving."""

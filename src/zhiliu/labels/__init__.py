@@ -1,0 +1,1 @@
+"""Joins impressions with what followed."""

@@ -1,0 +1,1 @@
+"""Consumers of the log: person state, counters, the world a request sees."""

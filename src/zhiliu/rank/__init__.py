@@ -1,0 +1,1 @@
+"""Hydrators, filters, rankers, the objective."""

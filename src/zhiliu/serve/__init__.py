@@ -1,0 +1,1 @@
+"""The HTTP server: a router file a resource, no business logic."""

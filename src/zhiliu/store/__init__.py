@@ -1,0 +1,1 @@
+"""All SQL: tables, migrations, the event log, the decision log, bulk paths."""

@@ -1,0 +1,1 @@
+"""Contract test classes and strategies for plug-in authors."""

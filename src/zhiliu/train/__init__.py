@@ -1,0 +1,1 @@
+"""Recipes: batches, losses, one loop, export to the artifact."""

@@ -1,0 +1,285 @@
+"""The nouns of Zhiliu: plain immutable data, no I/O, no clock, no chance.
+
+Axes in shape comments: ``C`` candidates, ``K`` slate, ``T`` history, ``P`` heads, ``D`` width, ``N`` catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+Column = NDArray[Any]
+
+HEADS: tuple[str, ...] = ("click", "long_view", "complete", "like", "follow", "comment", "share", "hide")
+"""Binary outcomes every ranker may predict, in the order of every ``(…, P)`` label array."""
+
+
+class EventType(StrEnum):
+    """What can happen. The values are the wire format."""
+
+    IMPRESSION = "impression"
+    VIEW = "view"
+    LIKE = "like"
+    UNLIKE = "unlike"
+    SAVE = "save"
+    SHARE_CREATE = "share_create"
+    SHARE_OPEN = "share_open"
+    SHARE_COMPLETE = "share_complete"
+    COMMENT = "comment"
+    DANMAKU = "danmaku"
+    FOLLOW = "follow"
+    UNFOLLOW = "unfollow"
+    HIDE = "hide"
+    REPORT = "report"
+    QUIZ_ANSWER = "quiz_answer"
+    REVIEW_GRADE = "review_grade"
+    PATH_STEP = "path_step"
+    SEARCH = "search"
+
+
+class Surface(StrEnum):
+    """Where in the product something was served or seen."""
+
+    FOR_YOU = "for_you"
+    DISCOVER = "discover"
+    FOLLOWING = "following"
+    REVIEW = "review"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One stored fact. ``time`` is ms UTC; ``position_ms`` and ``watch_ms`` are milliseconds of video.
+
+    Exactly who did it: ``person_id``, or ``session_id`` for people without an account.
+    ``props`` carries what one event type needs and others do not (``author_id`` of a follow, ``click`` and
+    ``long_view`` as another platform judged them, ``text`` of a comment).
+    """
+
+    event_id: str
+    type: EventType
+    time: int
+    person_id: str | None = None
+    session_id: str | None = None
+    video_id: str | None = None
+    surface: str = "for_you"
+    request_id: str | None = None
+    position_ms: int | None = None
+    watch_ms: int | None = None
+    props: dict[str, Any] = {}
+
+    @property
+    def person(self) -> str:
+        """The key all state about this person is kept under."""
+        return self.person_id if self.person_id is not None else f"session:{self.session_id}"
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """An event with its place in the log. Offsets grow by commit order and are never reused."""
+
+    offset: int
+    event: Event
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """Why event number ``index`` of a batch was not taken."""
+
+    index: int
+    field: str
+    reason: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What an append did. When it is in the caller's hands, everything accepted is on disk."""
+
+    accepted: int
+    duplicates: int
+    rejected: tuple[Rejected, ...] = ()
+    last_offset: int = 0
+
+
+class Video(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A catalogue entry. ``published_ms`` is ms UTC."""
+
+    video_id: str
+    author_id: str
+    title: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    duration_ms: int = 0
+    language: str = "und"
+    published_ms: int = 0
+    kind: str = "normal"
+    status: str = "visible"
+    props: dict[str, Any] = {}
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A basic profile. Unknown stays empty; nothing here is required to get a feed."""
+
+    person_id: str
+    age_band: str = ""
+    gender: str = ""
+    occupation: str = ""
+    language: str = ""
+    activity: str = ""
+    follow_count: int = 0
+    fan_count: int = 0
+    friend_count: int = 0
+    registered_ms: int = 0
+    props: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What one person was shown and did, oldest first: one row an impression, outcomes joined.
+
+    ``known_ms`` is when the row's last outcome became known; a feature at time t may use ``labels`` and
+    ``watch_ms`` of a row only when ``known_ms < t``.
+    """
+
+    video: I32  # (T,) catalogue rows
+    time_ms: I64  # (T,)
+    known_ms: I64  # (T,)
+    watch_ms: F32  # (T,)
+    labels: F32  # (T, P) in the order of HEADS
+    surface: I32  # (T,) code of the surface, see features.context
+
+    @classmethod
+    def empty(cls) -> History:
+        """Nobody has seen anything yet."""
+        i64 = np.zeros(0, np.int64)
+        i32 = np.zeros(0, np.int32)
+        return cls(
+            video=i32,
+            time_ms=i64,
+            known_ms=i64,
+            watch_ms=np.zeros(0, np.float32),
+            labels=np.zeros((0, len(HEADS)), np.float32),
+            surface=i32,
+        )
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One request for a slate. Clock and chance come in here, so a replay gives the same slate."""
+
+    person: str
+    now_ms: int
+    seed: int
+    request_id: str
+    surface: str = Surface.FOR_YOU
+    history: History = field(default_factory=History.empty)
+    followed: tuple[str, ...] = ()
+    """Author ids this person follows."""
+    seen: I32 = field(default_factory=lambda: np.zeros(0, np.int32))  # (S,) already served in this cursor
+    profile: Person | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    def rng(self) -> np.random.Generator:
+        """The only source of chance a stage may use."""
+        return np.random.default_rng(self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Struct of arrays: ``video`` (C,) int32 catalogue rows and named columns (C,) or (C, D)."""
+
+    video: I32  # (C,)
+    columns: Mapping[str, Column] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, column in self.columns.items():
+            if len(column) != len(self.video):
+                raise ValueError(f"column {name!r} has {len(column)} rows for {len(self.video)} candidates")
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    def __getitem__(self, name: str) -> Column:
+        return self.columns[name]
+
+    @classmethod
+    def empty(cls) -> Candidates:
+        """No candidate at all."""
+        return cls(np.zeros(0, np.int32))
+
+    def take(self, rows: NDArray[Any]) -> Candidates:
+        """The given rows (int positions or a bool mask), in the given order."""
+        return Candidates(self.video[rows], {name: column[rows] for name, column in self.columns.items()})
+
+    def with_columns(self, columns: Mapping[str, Column]) -> Candidates:
+        """The same rows with columns added or replaced."""
+        return Candidates(self.video, {**self.columns, **columns})
+
+    @classmethod
+    def merge(cls, named: Sequence[tuple[str, Candidates]]) -> Candidates:
+        """Union by video, sources taking turns. Remembers *all* sources that found a video.
+
+        Adds ``sources``: uint32 bit set (C,), bit i = the i-th name given, and one float32 column
+        ``source:<name>`` (C,) with that source's score (nan where it did not find the video).
+        """
+        found = [(name, c) for name, c in named if len(c)]
+        if not found:
+            return cls.empty()
+        every = np.concatenate([c.video for _, c in found])  # (sum of C,)
+        rank = np.concatenate([np.arange(len(c)) for _, c in found])  # place within its source
+        by_rank = np.argsort(rank, kind="stable")  # round robin: every source's best before any second best
+        unique, first, inverse = np.unique(every[by_rank], return_index=True, return_inverse=True)
+        order = np.argsort(first, kind="stable")
+        place = np.empty(len(unique), np.int64)
+        place[order] = np.arange(len(unique))
+        rows_of_every = np.empty(len(every), np.int64)
+        rows_of_every[by_rank] = place[inverse]
+        bit = {name: np.uint32(1 << i) for i, (name, _) in enumerate(named)}
+        bits = np.zeros(len(unique), np.uint32)
+        columns: dict[str, Column] = {}
+        start = 0
+        for name, c in found:
+            rows = rows_of_every[start : start + len(c)]
+            start += len(c)
+            bits[rows] |= bit[name]
+            score = np.full(len(unique), np.nan, np.float32)
+            score[rows] = c.columns.get("score", np.zeros(len(c), np.float32))
+            columns[f"source:{name}"] = score
+        columns["sources"] = bits
+        return cls(unique[order].astype(np.int32), columns)
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a video is here: a code for machines, a text for people, the ids it refers to."""
+
+    code: str
+    text: str
+    refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slate:
+    """What is served: ``items`` (K,) in order, what was dropped by which filter, which sources failed."""
+
+    request_id: str
+    items: Candidates
+    model: str = ""
+    policy: str = ""
+    reasons: tuple[tuple[Reason, ...], ...] = ()  # (K,)
+    source_names: tuple[str, ...] = ()
+    candidate_hash: str = ""
+    candidate_count: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+
+    def with_reasons(self, reasons: tuple[tuple[Reason, ...], ...]) -> Self:
+        """The same slate with reasons attached."""
+        return replace(self, reasons=reasons)

@@ -64,6 +64,7 @@ def open_artifact(path: Path) -> Artifact:
 
     Raises:
         ArtifactError: no manifest, a foreign schema, a missing, truncated or altered file.
+
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text("utf-8"))
@@ -131,7 +132,13 @@ class ArtifactWriter:
         digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
         stamp = np.datetime_as_string(np.datetime64(self.created_ms, "ms"), unit="ms")
         version = stamp.replace("-", "").replace(":", "").replace(".", "") + "Z-" + digest
-        manifest = {"schema": SCHEMA, "version": version, "created_ms": self.created_ms, **self.facts, "files": files}
+        manifest = {
+            "schema": SCHEMA,
+            "version": version,
+            "created_ms": self.created_ms,
+            **self.facts,
+            "files": files,
+        }
         (self.path / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1), "utf-8")
         for file in self.path.rglob("*"):
             flush(file)
@@ -149,7 +156,7 @@ def sha256(file: Path) -> str:
 
 
 def flush(path: Path) -> None:
-    """fsync a file or folder."""
+    """Fsync a file or folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

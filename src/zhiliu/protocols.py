@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from zhiliu.types import (
+    F32,
     I64,
     Bool,
     Candidates,
     Column,
     Event,
-    F32,
     Person,
     Query,
     Reason,

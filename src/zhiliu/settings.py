@@ -112,6 +112,7 @@ def load(workspace: Path | None = None) -> Settings:
 
     Raises:
         SettingsError: names each wrong key.
+
     """
     try:
         return Settings(workspace=workspace) if workspace is not None else Settings()

@@ -138,20 +138,24 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     props: dict[str, Any] = {}
 
 
+NEVER_MS = np.iinfo(np.int64).max
+"""The time of something that has not happened."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """What one person was shown and did, oldest first: one row an impression, outcomes joined.
 
-    ``known_ms`` is when the row's last outcome became known; a feature at time t may use ``labels`` and
-    ``watch_ms`` of a row only when ``known_ms < t``.
+    Every outcome carries the time it became known, so a feature at time t reads ``label_ms < t`` and can
+    never see what came later.
     """
 
     video: I32  # (T,) catalogue rows
-    time_ms: I64  # (T,)
-    known_ms: I64  # (T,)
-    watch_ms: F32  # (T,)
-    labels: F32  # (T, P) in the order of HEADS
-    surface: I32  # (T,) code of the surface, see features.context
+    time_ms: I64  # (T,) of the impression
+    watch_ms: F32  # (T,) played, rewatches included
+    watch_known_ms: I64  # (T,) time of the view event that told watch_ms; NEVER_MS when none
+    label_ms: I64  # (T, P) when the head of HEADS became true; NEVER_MS when it did not
+    surface: I32  # (T,) code of the surface (features.context.surface_code)
 
     @classmethod
     def empty(cls) -> History:
@@ -161,14 +165,26 @@ class History:
         return cls(
             video=i32,
             time_ms=i64,
-            known_ms=i64,
             watch_ms=np.zeros(0, np.float32),
-            labels=np.zeros((0, len(HEADS)), np.float32),
+            watch_known_ms=i64,
+            label_ms=np.zeros((0, len(HEADS)), np.int64),
             surface=i32,
         )
 
     def __len__(self) -> int:
         return len(self.video)
+
+    def last(self, n: int) -> History:
+        """The newest ``n`` rows."""
+        cut = slice(max(0, len(self) - n), None)
+        return History(
+            video=self.video[cut],
+            time_ms=self.time_ms[cut],
+            watch_ms=self.watch_ms[cut],
+            watch_known_ms=self.watch_known_ms[cut],
+            label_ms=self.label_ms[cut],
+            surface=self.surface[cut],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,3 +299,38 @@ class Slate:
     def with_reasons(self, reasons: tuple[tuple[Reason, ...], ...]) -> Self:
         """The same slate with reasons attached."""
         return replace(self, reasons=reasons)
+
+
+class DecisionItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One slot of a served slate, as it was at rank time."""
+
+    slot: int
+    video_id: str
+    score: float
+    propensity: float
+    """Probability that the policy served this video in this slot."""
+    sources: tuple[str, ...]
+    heads: dict[str, float]
+    features: tuple[float, ...] = ()
+    """Numeric features at rank time; their names are in the artifact ``model``."""
+    reasons: tuple[Reason, ...] = ()
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one served slate that cannot be rebuilt later."""
+
+    request_id: str
+    person: str
+    time_ms: int
+    surface: str
+    policy: str
+    model: str
+    candidate_hash: str
+    candidate_count: int
+    seed: int
+    mode: str = "personal"
+    """``personal`` or ``nonprofiled``."""
+    context: dict[str, Any] = {}
+    dropped: dict[str, int] = {}
+    failed: tuple[str, ...] = ()
+    items: tuple[DecisionItem, ...] = ()

@@ -1,6 +1,6 @@
 """A trained, versioned, checksummed folder: the only thing training hands to serving.
 
-``manifest.json`` is written last and the folder is renamed into place, so a folder without one is not complete.
+``manifest.json`` is written last and the folder is renamed into place: without one it is not complete.
 Weights are ``.onnx`` and ``.npy``, facts are JSON: nothing in here can execute code (no pickle).
 """
 

@@ -1,4 +1,4 @@
-"""Every knob, typed, in one object: flag > ``ZHILIU_*`` > ``zhiliu.toml`` > default. Unknown keys are errors."""
+"""Every knob, typed, in one object: flag > ``ZHILIU_*`` > ``zhiliu.toml`` > default; unknown keys fail."""
 
 from __future__ import annotations
 

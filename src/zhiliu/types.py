@@ -1,6 +1,6 @@
 """The nouns of Zhiliu: plain immutable data, no I/O, no clock, no chance.
 
-Axes in shape comments: ``C`` candidates, ``K`` slate, ``T`` history, ``P`` heads, ``D`` width, ``N`` catalogue.
+Axes in shapes: ``C`` candidates, ``K`` slate, ``T`` history, ``P`` heads, ``D`` width, ``N`` catalogue.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The catalogue as columns: what request time and training read, one array a field, indexed by catalogue row."""
+"""The catalogue as columns, as request time and training read it: one array a field, indexed by row."""
 
 from __future__ import annotations
 

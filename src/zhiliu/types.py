@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
@@ -56,7 +57,13 @@ class Surface(StrEnum):
     REVIEW = "review"
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+Id = Annotated[str, Meta(min_length=1, max_length=256)]
+"""An id of a client's making."""
+VideoMs = Annotated[int, Meta(ge=0, le=86_400_000)]
+"""Milliseconds of one video: more than a day of one is a broken player."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One stored fact. ``time`` is ms UTC; ``position_ms`` and ``watch_ms`` are milliseconds of video.
 
     Exactly who did it: ``person_id``, or ``session_id`` for people without an account.
@@ -64,16 +71,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``long_view`` as another platform judged them, ``text`` of a comment).
     """
 
-    event_id: str
+    event_id: Id
     type: EventType
     time: int
-    person_id: str | None = None
-    session_id: str | None = None
-    video_id: str | None = None
-    surface: str = "for_you"
-    request_id: str | None = None
-    position_ms: int | None = None
-    watch_ms: int | None = None
+    person_id: Id | None = None
+    session_id: Id | None = None
+    video_id: Id | None = None
+    surface: Id = "for_you"
+    request_id: Id | None = None
+    position_ms: VideoMs | None = None
+    watch_ms: VideoMs | None = None
     props: dict[str, Any] = {}
 
     @property

@@ -1,0 +1,1 @@
+"""Alembic revisions. They are part of the wheel and run when a store is opened."""

@@ -1,4 +1,4 @@
-"""Where and when: surface, hour, weekday. The codes are fixed, so histories mean the same before and after training."""
+"""Where and when: surface, hour, weekday. Codes are fixed, so a history means the same in every process."""
 
 from __future__ import annotations
 
@@ -47,3 +47,7 @@ def local_midnight_ms(now_ms: I64, timezone_offset_h: float) -> I64:
     offset = int(timezone_offset_h * HOUR_MS)
     midnight: I64 = (now_ms + offset) // DAY_MS * DAY_MS - offset
     return midnight
+
+
+LOGGED = SURFACES.index("history")
+"""Surface of imported exposures of which only long views and likes are known."""

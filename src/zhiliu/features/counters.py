@@ -7,6 +7,7 @@ together. Both count an event at its own time and read strictly before the time 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from zhiliu.catalog.columns import VideoColumns
-from zhiliu.features.context import SURFACE_CODES
+from zhiliu.features.context import LOGGED, SURFACE_CODES
 from zhiliu.features.video import BUCKETS, duration_bucket
 from zhiliu.types import I32, I64
 
@@ -77,6 +78,22 @@ class Increments:
     surface: I32  # (E,)
     time_ms: I64  # (E,) non-decreasing
     stats: F64  # (E, S) in the order of STATS
+
+    @classmethod
+    def of(cls, video: I32, surface: I32, time_ms: I64, said: Mapping[str, NDArray[Any]]) -> Increments:
+        """From columns (E,): ``shown``, the heads, ``ratio``.
+
+        Of an imported history only exposures, long views and likes are counted: its clicks and watch times are
+        not told, so they would have hits without trials.
+        """
+        judged = surface != LOGGED
+        stats = np.zeros((len(video), len(STATS)))
+        for name, i in STAT.items():
+            if name == "judged":
+                stats[:, i] = said["shown"] * judged
+            else:
+                stats[:, i] = said[name] * (1 if name in ("shown", "long_view", "like") else judged)
+        return cls(video, surface, time_ms, stats)
 
     def before(self, time_ms: int) -> Increments:
         """Only what happened before a time."""

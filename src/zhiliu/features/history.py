@@ -17,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhiliu.catalog.columns import VideoColumns
-from zhiliu.features.context import DAY_MS, HOUR_MS, SURFACE_CODES, local_midnight_ms, surface_code
+from zhiliu.features.context import DAY_MS, HOUR_MS, LOGGED, SURFACE_CODES, local_midnight_ms
 from zhiliu.features.counters import STAT, CounterReader
 from zhiliu.features.video import BUCKETS, duration_bucket
-from zhiliu.types import F32, HEADS, I32, I64, NEVER_MS, Bool, History
+from zhiliu.types import F32, HEADS, I32, I64, Bool, History
 
-LOGGED = surface_code("history")
-"""Surface of imported exposures of which only long views and likes are known."""
 LIFTED: tuple[str, ...] = ("long_view", "like", "click", "complete", "ratio")
 """Outcomes that a person's lift is computed for; the first two are known for imported histories too."""
 PRIOR: Mapping[str, float] = {"long_view": 0.33, "like": 0.018, "click": 0.44, "complete": 0.2, "ratio": 0.35}
@@ -160,7 +158,7 @@ def trial_of(head: str) -> str:
 
 def person_columns(ask: Ask, window: Window, seen: Outcomes, timezone_offset_h: float) -> dict[str, F32]:
     """What the past says whatever the candidate: (W,) each."""
-    columns: dict[str, F32] = {}
+    columns: dict[str, Any] = {}
     n_any, n_judged = seen.any.sum(1), seen.judged.sum(1)
     recent = np.exp2((window.time_ms - ask.state_ms[:, None]) / RECENT_HALF_LIFE_MS) * seen.any
     for head in LIFTED:
@@ -195,7 +193,7 @@ def person_columns(ask: Ask, window: Window, seen: Outcomes, timezone_offset_h: 
 
 
 def pair_columns(ask: Ask, window: Window, seen: Outcomes, videos: VideoColumns) -> dict[str, F32]:
-    """What the past says about this candidate: (B,) each, from rows that share its topic, author, length, surface."""
+    """What past rows that share the candidate's topic, author, length or surface say about it: (B,) each."""
     lift = seen.residual["long_view"].sum(1) / (seen.any.sum(1) + 5)
     click = seen.residual["click"].sum(1) / (seen.judged.sum(1) + 5)
     length, past_length = videos.duration_ms[ask.video], videos.duration_ms[window.video]
@@ -249,8 +247,3 @@ def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     """Inverse of ``logit``."""
     p: NDArray[Any] = 1 / (1 + np.exp(-x))
     return p
-
-
-def flat_history(label_ms: I64, **columns: NDArray[Any]) -> History:
-    """A History of many people's rows laid one after the other, for ``Window.gather``."""
-    return History(label_ms=np.where(label_ms <= 0, NEVER_MS, label_ms), **columns)

@@ -35,14 +35,27 @@ def load_interactions(snapshot: Path) -> pl.DataFrame:
         ValueError: the snapshot holds no impression and no view.
 
     """
-    events = pl.read_parquet(snapshot / "events.parquet").filter(pl.col("video_row") >= 0)
+    return interactions(load_events(snapshot))
+
+
+def load_events(snapshot: Path) -> pl.DataFrame:
+    """The events that labels are made of, in the order of the log, with what they mean.
+
+    Adds ``duration_ms``, ``estimated`` and one bool column a head: whether this event makes the head true.
+
+    Raises:
+        ValueError: nothing of the kind is in the snapshot.
+
+    """
     videos = pl.read_parquet(snapshot / "videos.parquet").select(
         pl.col("row").cast(pl.Int32).alias("video_row"), "duration_ms"
     )
     kinds = ["impression", "view", *(kind.value for kind in HEAD_OF_TYPE)]
     events = (
-        events.filter(pl.col("type").is_in(kinds))
+        pl.read_parquet(snapshot / "events.parquet")
+        .filter((pl.col("video_row") >= 0) & pl.col("type").is_in(kinds))
         .rename({"time": "time_ms"})
+        .sort("time_ms", "offset")
         .join(videos, on="video_row", how="left", maintain_order="left")
         .with_columns(
             pl.col("duration_ms").fill_null(0), props_of("click"), props_of("long_view"), estimated()
@@ -52,7 +65,21 @@ def load_interactions(snapshot: Path) -> pl.DataFrame:
         raise ValueError(
             f"{snapshot}: no impression, view or reaction on a known video; import a feed log first"
         )
-    return interactions(events)
+    return events.with_columns(truth()).drop("said_click", "said_long_view", "props")
+
+
+def increments(events: pl.DataFrame) -> pl.DataFrame:
+    """What each event adds to counters: ``video_row``, ``surface``, ``time_ms``, ``shown``, the heads, ``ratio``."""
+    length = pl.col("duration_ms")
+    ratio = pl.when(length > 0).then(pl.col("watch_ms").fill_null(0) / length).otherwise(0.0)
+    return events.select(
+        "video_row",
+        "surface",
+        "time_ms",
+        (pl.col("type") == "impression").alias("shown"),
+        *HEADS,
+        pl.when(pl.col("type") == "view").then(ratio.clip(0, 2)).otherwise(0.0).alias("ratio"),
+    )
 
 
 def interactions(events: pl.DataFrame) -> pl.DataFrame:
@@ -103,34 +130,33 @@ def claim(orphans: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def summarise(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Per impression: watch time and when each head became true."""
+def truth() -> list[pl.Expr]:
+    """One bool column a head: the rules of ``labels.rules`` over a frame."""
     watch, duration = pl.col("watch_ms").fill_null(0), pl.col("duration_ms")
     view = pl.col("type") == "view"
     known_length = duration > 0
     click = (watch >= CLICK_MS) | (known_length & (watch >= CLICK_RATIO * duration))
-    needed = (
-        pl.when(known_length).then(pl.min_horizontal(duration, pl.lit(LONG_VIEW_MS))).otherwise(LONG_VIEW_MS)
-    )
-    true_when = {
-        "click": view & pl.coalesce(pl.col("said_click"), click),
-        "long_view": view & pl.coalesce(pl.col("said_long_view"), watch >= needed),
-        "complete": view & known_length & (watch >= COMPLETE_RATIO * duration),
+    needed = pl.when(known_length).then(pl.min_horizontal(duration, LONG_VIEW_MS)).otherwise(LONG_VIEW_MS)
+    said = {
+        "click": pl.coalesce(pl.col("said_click"), click),
+        "long_view": pl.coalesce(pl.col("said_long_view"), watch >= needed),
+        "complete": known_length & (watch >= COMPLETE_RATIO * duration),
     }
+    columns = [(view & said[head]).alias(head) for head in VIEW_HEADS]
     for head in HEADS[len(VIEW_HEADS) :]:
         kinds = [kind.value for kind, of in HEAD_OF_TYPE.items() if of == head]
-        true_when[head] = pl.col("type").is_in(kinds)
-    return (
-        outcomes.with_columns(
-            pl.when(true_when[head]).then(pl.col("time_ms")).alias(f"{head}_ms") for head in HEADS
-        )
-        .group_by("shown")
-        .agg(
-            pl.col("watch_ms").filter(view).sum().cast(pl.Float32).alias("watch_ms"),
-            pl.col("time_ms").filter(view & pl.col("watch_ms").is_not_null()).max().alias("watch_known_ms"),
-            pl.col("time_ms").max().alias("known_ms"),
-            *(pl.col(f"{head}_ms").min() for head in HEADS),
-        )
+        columns.append(pl.col("type").is_in(kinds).alias(head))
+    return columns
+
+
+def summarise(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Per impression: watch time and when each head became true."""
+    view = pl.col("type") == "view"
+    return outcomes.group_by("shown").agg(
+        pl.col("watch_ms").filter(view).sum().cast(pl.Float32).alias("watch_ms"),
+        pl.col("time_ms").filter(view & pl.col("watch_ms").is_not_null()).max().alias("watch_known_ms"),
+        pl.col("time_ms").max().alias("known_ms"),
+        *(pl.col("time_ms").filter(pl.col(head)).min().alias(f"{head}_ms") for head in HEADS),
     )
 
 

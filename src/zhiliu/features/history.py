@@ -222,9 +222,9 @@ def pair_columns(ask: Ask, window: Window, seen: Outcomes, videos: VideoColumns)
 
 
 def alike(candidate: NDArray[Any], past: NDArray[Any]) -> F32:
-    """1 where a row of the past (W, T) has the candidate's code (B,) and the code is known: (B, T)."""
-    equal = (candidate[:, None] == past) & (candidate[:, None] >= 0)
-    return equal.astype(np.float32)
+    """1 where a row of the past (W, T) has the candidate's code (B,): (B, T)."""
+    equal: F32 = (candidate[:, None] == past).astype(np.float32)
+    return equal
 
 
 def total(equal: F32, values: F32) -> F32:

@@ -65,7 +65,8 @@ class ItemEncoder(nn.Module):
     def forward(self, video: Tensor, author: Tensor, tags: Tensor) -> Tensor:
         """(…, D) from (…,), (…,), (…, 4)."""
         present = (tags > 0).sum(-1, keepdim=True).clamp(min=1)
-        return self.video(video) + self.author(author) + self.tag(tags).sum(-2) / present
+        vector: Tensor = self.video(video) + self.author(author) + self.tag(tags).sum(-2) / present
+        return vector
 
 
 class Attention(nn.Module):
@@ -86,7 +87,8 @@ class Attention(nn.Module):
         value = self.value(past).view(w, t, self.heads, self.dim).permute(0, 2, 1, 3)  # (W, h, T, D)
         weight = torch.sigmoid(query @ key / self.dim**0.5) * mask[:, None, None, :]  # (B, h, 1, T)
         weight = weight / (mask.sum(1).view(w, 1, 1, 1) + 1.0).sqrt()
-        return (weight @ value).flatten(1)  # (B, h · D)
+        attended: Tensor = (weight @ value).flatten(1)  # (B, h · D)
+        return attended
 
 
 class Cross(nn.Module):
@@ -98,7 +100,8 @@ class Cross(nn.Module):
 
     def forward(self, x0: Tensor, x: Tensor) -> Tensor:
         """(B, D) from (B, D), (B, D)."""
-        return x0 * self.up(self.down(x)) + x
+        crossed: Tensor = x0 * self.up(self.down(x)) + x
+        return crossed
 
 
 class Multitask(nn.Module):
@@ -121,7 +124,9 @@ class Multitask(nn.Module):
         codes = c * (len(config.context_sizes) + len(config.person_sizes))
         width = config.numeric + codes + config.item_dim + attended
         self.cross = nn.ModuleList(Cross(width, 32) for _ in range(config.cross_layers))
-        self.experts = nn.ModuleList(mlp(width, config.expert_dims, config.dropout) for _ in range(config.experts))
+        self.experts = nn.ModuleList(
+            mlp(width, config.expert_dims, config.dropout) for _ in range(config.experts)
+        )
         self.gates = nn.Linear(width, (config.heads + 1) * config.experts)
         self.towers = nn.ModuleList(
             nn.Sequential(nn.Linear(config.expert_dims[-1], 32), nn.ReLU(), nn.Linear(32, 1))
@@ -157,7 +162,8 @@ class Multitask(nn.Module):
         gates = self.gates(x0).view(b, -1, self.config.experts).softmax(-1)  # (B, P + 1, E)
         mixed = gates @ experts  # (B, P + 1, H)
         towers = torch.cat([tower(mixed[:, i]) for i, tower in enumerate(self.towers)], 1)
-        return towers + self.direct(x0)
+        logits: Tensor = towers + self.direct(x0)
+        return logits
 
 
 def mlp(width: int, dims: tuple[int, ...], dropout: float) -> nn.Sequential:

@@ -21,6 +21,8 @@ WITHOUT_VIDEO: Final = frozenset(
     {EventType.FOLLOW, EventType.UNFOLLOW, EventType.SEARCH, EventType.PATH_STEP}
 )
 """Event types that need not name a video."""
+TEXTS: Final = ("event_id", "person_id", "session_id", "surface", "request_id")
+"""Texts that reach the database as they are; ``video_id`` is one the catalogue knows."""
 
 decode_batch = msgspec.json.Decoder(list[Event]).decode
 decode_event = msgspec.json.Decoder(Event).decode
@@ -126,8 +128,8 @@ def broken_rule(event: Event, now_ms: int, known_video: Callable[[str], bool]) -
     elif event.type not in WITHOUT_VIDEO:
         return "video_id", f"missing; a {event.type.value!r} event needs one"
     if event.props:
-        return broken_props(event) or nul(event)
-    return nul(event)
+        return broken_props(event) or unstorable_text(event)
+    return unstorable_text(event)
 
 
 def wrong_time(time: int, now_ms: int) -> str:
@@ -150,12 +152,23 @@ def broken_props(event: Event) -> Problem | None:
     return None
 
 
-def nul(event: Event) -> Problem | None:
-    """PostgreSQL text takes no NUL character, so no id may hold one."""
-    if "\0" in event.event_id:
-        return "event_id", "holds a NUL character"
-    for name in ("person_id", "session_id", "surface", "request_id"):
+def unstorable_text(event: Event) -> Problem | None:
+    """Lone surrogates are no Unicode, and PostgreSQL text takes no NUL."""
+    for name in TEXTS:
         text = getattr(event, name)
-        if text is not None and "\0" in text:
+        if text is None:
+            continue
+        if "\0" in text:
             return name, "holds a NUL character"
+        if not text.isascii() and not is_unicode(text):
+            return name, "holds half of a surrogate pair, which is no character"
     return None
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text has a UTF-8 form."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

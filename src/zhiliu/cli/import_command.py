@@ -30,6 +30,9 @@ def command(
     create_videos: Annotated[
         bool, typer.Option("--create-videos", help="Add videos that events name and the catalogue lacks.")
     ] = False,
+    chunk_rows: Annotated[
+        int, typer.Option(min=1, help="Rows in memory, and in one transaction, at a time.")
+    ] = 200_000,
     strict: Annotated[bool, typer.Option("--strict", help="Write nothing when any row is bad.")] = False,
 ) -> int:
     """Take in a feed log, a catalogue or people. Running it again changes nothing and goes on where it stopped."""
@@ -45,14 +48,14 @@ def command(
     if file_format == "kuairand":
         if columns or constants or units or ignore or map_file or len(paths) != 1:
             raise typer.BadParameter("kuairand takes one folder and no mapping")
-        folder = open_kuairand(paths[0], now_ms=now)
+        folder = open_kuairand(paths[0], now_ms=now, chunk_rows=chunk_rows)
         sources, notes = folder.sources, folder.notes
     else:
         mapping = (Mapping.from_file(map_file) if map_file else Mapping()).with_flags(
             columns or (), constants or (), units or (), ignore or ()
         )
         sources = [
-            open_source(path, file_format, kind, mapping, now_ms=now) for path in paths
+            open_source(path, file_format, kind, mapping, now_ms=now, chunk_rows=chunk_rows) for path in paths
         ]  # every file is proven readable before the first is stored
     for note in notes:
         typer.echo(note, err=True)

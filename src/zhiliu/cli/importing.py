@@ -61,7 +61,7 @@ class Importer:
     def _import(self, source: Source) -> Summary:
         record = self._record(source)
         may_skip = source.kind == "events" or record.complete  # a later row of these may replace an earlier
-        known = self._known() if self._names_videos(source) else None
+        known = set(self.store.catalog.ids())
         summary = Summary(str(source.path), source.kind)
         with self.progress.file(source.path.name, source.kind, source.rows) as advance:
             for chunk in source.chunks():
@@ -83,31 +83,27 @@ class Importer:
             record.forget()
         return record
 
-    def _names_videos(self, source: Source) -> bool:
-        return source.only_new or (source.kind == "events" and self.create_videos)
-
-    def _known(self) -> set[str]:
-        return {video.video_id for _, video in self.store.catalog.rows()}
-
     def _chunk(
-        self, chunk: Chunk, source: Source, record: ImportRecord, known: set[str] | None, summary: Summary
+        self, chunk: Chunk, source: Source, record: ImportRecord, known: set[str], summary: Summary
     ) -> None:
         """Store one chunk: all of its good rows or, when the store refuses, none."""
         checked = chunk.load()
-        frame = checked.frame
-        if known is not None and source.only_new:
+        frame, rejected = checked.frame, checked.rejected
+        if source.only_new:
             frame = frame.filter(~pl.col("video_id").is_in(list(known)))
-        elif known is not None:
+        elif source.kind == "events" and self.create_videos:
             summary.stubs += self._add_stubs(frame, known)
+        elif source.kind == "events":
+            frame, unknown = _split_unknown(frame, known)
+            rejected = [*rejected, *unknown]
         receipt = self._write(source.kind, frame.drop(ROW))
-        late = _late(frame, receipt)
-        self.rejected.add(source.path, [*checked.rejected, *late])
+        self.rejected.add(source.path, rejected)
         duplicates = receipt.duplicates + checked.repeated
         summary.accepted += receipt.accepted
         summary.duplicates += duplicates
         summary.merged += checked.merged
-        summary.rejected += len(checked.rejected) + len(late)
-        if not (checked.rejected or late):
+        summary.rejected += len(rejected)
+        if not rejected:
             record.finish(chunk.index, receipt.accepted, duplicates)
 
     def _write(self, kind: Kind, frame: pl.DataFrame) -> Receipt:
@@ -126,7 +122,7 @@ class Importer:
 
     def _check(self, sources: Sequence[Source]) -> None:
         """Go through everything without writing to the store."""
-        known = self._known()
+        known = set(self.store.catalog.ids())
         first = ""
         for source in sources:
             with self.progress.file(f"check {source.path.name}", source.kind, source.rows) as advance:
@@ -136,7 +132,7 @@ class Importer:
                     if source.kind == "videos":
                         known.update(checked.frame["video_id"])
                     elif source.kind == "events" and not self.create_videos:
-                        bad += _unknown_videos(checked.frame, known)
+                        bad += _split_unknown(checked.frame, known)[1]
                     if bad and not first:
                         first = f"{source.path}, row {bad[0].line}: {bad[0].field} {bad[0].reason}"
                     self.rejected.add(source.path, bad)
@@ -148,24 +144,19 @@ class Importer:
             )
 
 
-def _late(frame: pl.DataFrame, receipt: Receipt) -> list[RejectedRow]:
-    """What the store itself refused, by the row of the file it came from."""
-    return [
-        RejectedRow(frame[ROW][r.index], r.field, r.reason, frame.drop(ROW).row(r.index, named=True))
-        for r in receipt.rejected
-    ]
-
-
-def _unknown_videos(frame: pl.DataFrame, known: set[str]) -> list[RejectedRow]:
-    named = frame["video_id"].drop_nulls().unique()
-    unknown = [video for video in named if video not in known]
-    rows = frame.filter(pl.col("video_id").is_in(unknown)) if unknown else frame.clear()
-    return [
+def _split_unknown(frame: pl.DataFrame, known: set[str]) -> tuple[pl.DataFrame, list[RejectedRow]]:
+    """Events of videos the catalogue has, or of no video, and the others."""
+    unknown = [video for video in frame["video_id"].drop_nulls().unique() if video not in known]
+    if not unknown:
+        return frame, []
+    lost = pl.col("video_id").is_in(unknown).fill_null(value=False)
+    rejected = [
         RejectedRow(
             row[ROW],
             "video_id",
-            f"{row['video_id']!r} is not in the catalogue; import the videos first, or --create-videos",
+            f"{row['video_id']!r} is not in the catalogue; import the videos first, or use --create-videos",
             {name: value for name, value in row.items() if name != ROW},
         )
-        for row in rows.iter_rows(named=True)
+        for row in frame.filter(lost).iter_rows(named=True)
     ]
+    return frame.filter(~lost), rejected

@@ -10,23 +10,16 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from zhiliu.events.check import EARLIEST_MS, FUTURE_MS, MAX_PROPS_BYTES, SECONDS_BELOW, WITHOUT_VIDEO
 from zhiliu.events.connectors.casting import Rule, Texts, cast_columns, whole_rows
-from zhiliu.events.connectors.fields import FIELDS, MAX_PROPS_BYTES, ROW, Field, Kind
+from zhiliu.events.connectors.fields import FIELDS, ROW, Field, Kind
 from zhiliu.events.connectors.mapping import Plan
 from zhiliu.types import EventType
 
-SECONDS_BELOW = 100_000_000_000
-"""A time smaller than this (1973 in ms) was written in seconds."""
-EARLIEST_MS = 946_684_800_000
-"""2000-01-01Z."""
-FUTURE_MS = 300_000
-"""A client's clock may be this far ahead."""
 YEAR_MS = 31_536_000_000
 """A publication may be planned this far ahead."""
 LONGEST_MS = 86_400_000
 """More than a day of one video is a broken player."""
-WITHOUT_VIDEO = (EventType.FOLLOW, EventType.UNFOLLOW, EventType.SEARCH, EventType.PATH_STEP)
-"""Event types that need not name a video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +117,9 @@ def _event_rules() -> list[Rule]:
         Rule("type", ~kind.is_in(types), pl.format("is {}; types are {}", kind, pl.lit(", ".join(types)))),
         Rule("person_id", person.is_null() & session.is_null(), pl.lit("send person_id or session_id")),
         Rule(
-            "session_id",
-            person.is_not_null() & session.is_not_null(),
-            pl.lit("send person_id or session_id, not both"),
+            "person_id",
+            person.str.starts_with("session:"),
+            pl.lit("begins with 'session:'; send that as session_id"),
         ),
         Rule(
             "video_id", needs_video & pl.col("=video_id").is_null(), pl.format("a {} needs a video_id", kind)

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import polars as pl
 
+from zhiliu.events.check import MAX_PROPS_BYTES
+
 Kind = Literal["events", "videos", "people"]
 KINDS: tuple[Kind, ...] = ("events", "videos", "people")
 
@@ -16,7 +18,6 @@ MAX_ID = 256
 """Longest id, in characters."""
 MAX_TEXT = 10_000
 """Longest text field, in characters; anything longer is not metadata of a video."""
-MAX_PROPS_BYTES = 8192
 
 
 class FileError(Exception):

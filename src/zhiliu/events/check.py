@@ -154,6 +154,9 @@ def broken_props(event: Event) -> Problem | None:
 
 def unstorable_text(event: Event) -> Problem | None:
     """Lone surrogates are no Unicode, and PostgreSQL text takes no NUL."""
+    every = f"{event.event_id}{event.person_id}{event.session_id}{event.surface}{event.request_id}"
+    if every.isascii() and "\0" not in every:  # nearly always; one look at all of them is 3x faster
+        return None
     for name in TEXTS:
         text = getattr(event, name)
         if text is None:

@@ -61,3 +61,44 @@ class Progress:
 
 def _words(counts: Mapping[str, Any]) -> str:
     return ", ".join(f"{counts[name]} {name}" for name in ("accepted", "duplicates", "rejected"))
+
+
+class Steps:
+    """Progress of a run of named steps: ``steps(label, share)`` with share 0–1. Use as a context."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+        self.label = ""
+        self.bars: Any = None
+        self.task: Any = None
+
+    def __enter__(self) -> Steps:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bars
+
+            columns = (TextColumn("{task.description:<28}"), BarColumn(), TimeElapsedColumn())
+            self.bars = Bars(*columns, console=Console(stderr=True))
+            self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bars is not None:
+            if self.task is not None:
+                self.bars.update(self.task, completed=1.0)
+            self.bars.stop()
+
+    def __call__(self, label: str, share: float) -> None:
+        """Say what is going on; a new label starts a new bar, or a new line where there is no terminal."""
+        if label != self.label:
+            if self.bars is not None:
+                if self.task is not None:
+                    self.bars.update(self.task, completed=1.0)
+                self.task = self.bars.add_task(label, total=1.0)
+            else:
+                sys.stderr.write(f"[{time.monotonic() - self.start:6.1f} s] {label}\n")
+                sys.stderr.flush()
+            self.label = label
+        if self.bars is not None:
+            self.bars.update(self.task, completed=share)

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -40,11 +40,14 @@ class LoopConfig:
     seed: int = 0
 
 
+Net = TypeVar("Net", bound=nn.Module)
+
+
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Generic[Net]):
     """The best weights found and how it went."""
 
-    net: nn.Module
+    net: Net
     epoch: int
     """Passes the best weights have seen."""
     losses: tuple[float, ...]
@@ -53,16 +56,16 @@ class Fitted:
 
 
 def fit(
-    net: nn.Module,
-    loss_of: Callable[[nn.Module, Tensor], Tensor],
+    net: Net,
+    loss_of: Callable[[Net, Tensor], Tensor],
     rows: int,
     config: LoopConfig,
     *,
-    validate: Callable[[nn.Module], float] | None = None,
+    validate: Callable[[Net], float] | None = None,
     tracker: Tracker | None = None,
     progress: Progress | None = None,
     label: str = "train",
-) -> Fitted:
+) -> Fitted[Net]:
     """Minimise ``loss_of(net, batch)`` over ``rows`` rows; ``batch`` holds row numbers, int64 (b,).
 
     Without ``validate`` the last epoch is the best. The same seed gives the same weights.
@@ -78,7 +81,7 @@ def fit(
     per_epoch = math.ceil(rows / config.batch)
     schedule = warm_then_cosine(optimizer, per_epoch * config.epochs)
     mean = copy.deepcopy(net)
-    best: tuple[float, int, nn.Module] | None = None
+    best: tuple[float, int, Net] | None = None
     losses: list[float] = []
     validation: list[float] = []
     for epoch in range(config.epochs):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,8 +25,9 @@ from zhiliu.train.export import export
 from zhiliu.train.log import DAY_MS, TrainingLog
 from zhiliu.train.loop import Fitted, LoopConfig, Progress, fit
 from zhiliu.train.rows import SEQUENCE_LENGTH, WINDOW, RankerRows, WatchQuantiles, person_codes, ranker_rows
+from zhiliu.train.teacher import Teacher, tabular
 from zhiliu.train.trackers import Tracker
-from zhiliu.types import HEADS, I64
+from zhiliu.types import HEADS
 
 HEAD_WEIGHTS: Mapping[str, float] = {
     "click": 1.0, "long_view": 1.0, "complete": 0.5, "like": 0.5,
@@ -37,11 +40,11 @@ HEAD_WEIGHTS: Mapping[str, float] = {
 class RankerConfig:
     """What the recipe does."""
 
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=4, batch=1024, learning_rate=2e-3))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=6, batch=512, learning_rate=2e-3))
     warm_rows: int = 300_000
     """Newest rows of imported histories to warm up on (long views and likes only); 0: no warm-up."""
-    stale_days: float = 6.0
-    """Every training row is also shown as it looks to a system whose state is up to this many days old."""
+    taught: float = 0.6
+    """Share of the target that is the teacher's probability instead of the outcome; 0: no teacher."""
     threads: int = 1
     """Torch threads. The steps are small: on a busy machine two threads spin and take ten times as long."""
 
@@ -68,24 +71,20 @@ class MultitaskRecipe:
         learner = Learner(log, ProfileVocabulary.fit(p for p in log.profiles if p), quantiles, loop)
         learner.tracker, learner.progress = self.tracker, self.progress
         early, late = split_by_time(log)
-        warm = learner.warm_rows(self.config.warm_rows)
-        rows_early = learner.rows(early, self.config.stale_days, seed)
-        rows_late = learner.rows(late, self.config.stale_days, seed + 1)
-        start = learner.start(warm, seed)
-        first = learner.descend(start, rows_early, rows_late, "fit")
-        calibration = learner.calibrate(first.net, rows_late)
-        both = RankerRows.concat([rows_early, rows_late])
-        learner.loop = replace(loop, epochs=first.epoch)
-        final = learner.descend(start, both, None, "refit")
-        facts = learner.save(final.net, calibration, out)
+        rows_early, rows_late = learner.rows(early, "features"), learner.rows(late, "features")
+        teacher = learner.teach(rows_early, rows_late, self.config.taught, seed, out)
+        start, warm = learner.start(self.config.warm_rows, seed)
+        fitted = learner.descend(start, rows_early, rows_late)
+        calibration = learner.calibrate(fitted.net, rows_late)
         return {
-            **facts,
-            "rows": len(both),
-            "warm_rows": len(warm) if warm is not None else 0,
-            "epochs": first.epoch,
-            "loss": list(first.losses),
-            "validation": list(first.validation),
-            "until_ms": until_ms,
+            **learner.save(fitted.net, calibration, out),
+            "rows": len(rows_early),
+            "validation_rows": len(rows_late),
+            "warm_rows": warm,
+            "teacher_rounds": teacher,
+            "epochs": fitted.epoch,
+            "loss": list(fitted.losses),
+            "validation": list(fitted.validation),
         }
 
 
@@ -104,35 +103,42 @@ class Learner:
         self.weights = torch.tensor([HEAD_WEIGHTS[head] for head in (*HEADS, "watch")])
         self.hide_ids = 0.0
 
-    def rows(self, rows: NDArray[np.int64], stale_days: float, seed: int) -> RankerRows:
-        """Each row as known at its own time and, once more, as known some days before."""
+    def rows(self, rows: NDArray[np.int64], label: str) -> RankerRows:
+        """Features with labels, each row as known at its own time."""
         time_ms = self.log.history.time_ms[rows]
-        fresh = self.build(rows, time_ms, "features")
-        if stale_days <= 0:
-            return fresh
-        lag = np.random.default_rng(seed).uniform(0, stale_days * DAY_MS, len(rows)).astype(np.int64)
-        oldest = int(time_ms.min()) if len(rows) else 0
-        return RankerRows.concat(
-            [fresh, self.build(rows, np.maximum(time_ms - lag, oldest), "stale features")]
-        )
-
-    def warm_rows(self, limit: int) -> RankerRows | None:
-        """The newest rows with estimated times, as known at their own time."""
-        rows = np.flatnonzero(~self.log.trainable())
-        if limit <= 0 or len(rows) < 1000:
-            return None
-        time_ms = self.log.history.time_ms[rows]
-        newest = np.sort(rows[np.argsort(time_ms, kind="stable")[-limit:]])
-        return self.build(newest, self.log.history.time_ms[newest], "history features")
-
-    def build(self, rows: NDArray[np.int64], state_ms: I64, label: str) -> RankerRows:
-        """Features with labels."""
         return ranker_rows(
-            self.log, rows, state_ms, quantiles=self.quantiles, progress=self.progress, label=label
+            self.log, rows, time_ms, quantiles=self.quantiles, progress=self.progress, label=label
         )
 
-    def start(self, warm: RankerRows | None, seed: int) -> Multitask:
-        """A fresh network; if there are histories, its video vectors are learned there and then kept."""
+    def teach(
+        self, rows: RankerRows, later: RankerRows, share: float, seed: int, out: Path
+    ) -> dict[str, int]:
+        """Fit the teacher, keep it beside the network, mix its probabilities into the targets of ``rows``."""
+        if share <= 0:
+            return {}
+        table, check = self.tabular(rows), self.tabular(later)
+        teacher = Teacher.fit(
+            table,
+            rows.labels.numpy(),
+            (check, later.labels.numpy()),
+            numeric=rows.numeric.shape[1],
+            seed=seed,
+            threads=os.cpu_count() or 1,
+            progress=self.progress,
+        )
+        teacher.save(out)
+        for head, p in teacher.predict(table).items():
+            column = rows.target[:, HEADS.index(head)]
+            column.copy_((1 - share) * column + share * torch.from_numpy(p))
+        return {head: booster.best_iteration for head, booster in teacher.boosters.items()}
+
+    def tabular(self, rows: RankerRows) -> NDArray[np.float32]:
+        """The teacher's table of rows."""
+        tag = self.tag[rows.video, 0].numpy()
+        return tabular(rows.numeric.numpy(), rows.context.numpy(), self.people[rows.person].numpy(), tag)
+
+    def start(self, warm_rows: int, seed: int) -> tuple[Multitask, int]:
+        """A network whose video vectors come from imported histories, if there are any; rows learned from."""
         torch.manual_seed(seed)
         net = Multitask(
             MultitaskConfig(
@@ -146,27 +152,18 @@ class Learner:
                 heads=len(HEADS),
             )
         )
-        if warm is None:
-            return net
-        self.hide_ids = net.config.id_dropout
-        standardise(net, warm)
-        fitted = fit(
-            net,
-            lambda n, batch: self.loss(n, warm, batch),
-            len(warm),
-            replace(self.loop, epochs=1),
-            tracker=self.tracker,
-            progress=self.progress,
-            label="warm-up",
-        )
-        kept = fitted.net
-        assert isinstance(kept, Multitask)  # noqa: S101  fit returns a copy of what it was given
-        for parameter in kept.items.parameters():
-            parameter.requires_grad_(False)
-        return kept
+        told = np.flatnonzero(~self.log.trainable())
+        if warm_rows <= 0 or len(told) < 1000:
+            return net, 0
+        newest = np.argsort(self.log.history.time_ms[told], kind="stable")[-warm_rows:]
+        rows = self.rows(np.sort(told[newest]), "history features")
+        warmed = self.descend(net, rows, None)
+        for parameter in warmed.net.items.parameters():
+            parameter.requires_grad_(False)  # the few impressions would only overfit them
+        return warmed.net, len(rows)
 
-    def descend(self, start: Multitask, rows: RankerRows, later: RankerRows | None, label: str) -> Fitted:
-        """Fit a copy of ``start`` on ``rows``; stop by the loss on ``later``."""
+    def descend(self, start: Multitask, rows: RankerRows, later: RankerRows | None) -> Fitted[Multitask]:
+        """Fit a copy of ``start`` on ``rows``; stop by the loss on ``later``, or after one pass without it."""
         net = copy.deepcopy(start)
         standardise(net, rows)
         self.hide_ids = net.config.id_dropout
@@ -174,19 +171,18 @@ class Learner:
             net,
             lambda n, batch: self.loss(n, rows, batch),
             len(rows),
-            self.loop,
+            self.loop if later is not None else replace(self.loop, epochs=1, batch=1024),
             validate=None if later is None else lambda n: self.mean_loss(n, later),
             tracker=self.tracker,
             progress=self.progress,
-            label=label,
+            label="warm-up" if later is None else "fit",
         )
 
-    def logits(self, net: nn.Module, rows: RankerRows, batch: Tensor) -> Tensor:
+    def logits(self, net: Multitask, rows: RankerRows, batch: Tensor) -> Tensor:
         """(b, P + 1) of the rows numbered in ``batch``."""
-        assert isinstance(net, Multitask)  # noqa: S101
         hide = self.hide_ids if net.training else 0.0
         mask = rows.past_mask[batch]
-        return net(  # type: ignore[no-any-return]
+        logits: Tensor = net(
             rows.numeric[batch],
             rows.context[batch],
             self.people[rows.person[batch]],
@@ -195,69 +191,73 @@ class Learner:
             rows.past[batch].float(),
             mask,
         )
+        return logits
 
     def items(self, net: Multitask, video: Tensor, hide: float) -> Tensor:
         """(…, D) vectors of catalogue rows; a share ``hide`` of them without their own id."""
         index = video + 1
         if hide > 0:
             index = torch.where(torch.rand(index.shape) < hide, 0, index)
-        return net.items(index, self.author[video], self.tag[video])  # type: ignore[no-any-return]
+        vectors: Tensor = net.items(index, self.author[video], self.tag[video])
+        return vectors
 
-    def loss(self, net: nn.Module, rows: RankerRows, batch: Tensor) -> Tensor:
+    def loss(self, net: Multitask, rows: RankerRows, batch: Tensor) -> Tensor:
         """Weighted cross-entropy of every head, unknown labels left out."""
         logits = self.logits(net, rows, batch)
-        target = torch.cat([rows.labels[batch], rows.watch[batch, None]], 1)
+        target = torch.cat([rows.target[batch], rows.watch[batch, None]], 1)
         known = torch.cat([rows.weight[batch], rows.weight[batch][:, :1]], 1)
         each = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none") * known
         return (each.mean(0) * self.weights).sum()
 
     @torch.inference_mode()
-    def predict(self, net: nn.Module, rows: RankerRows) -> Tensor:
+    def predict(self, net: Multitask, rows: RankerRows) -> Tensor:
         """Logits (B, P + 1) of all rows."""
         net.eval()
         return torch.cat([self.logits(net, rows, batch) for batch in in_order(len(rows))])
 
     @torch.inference_mode()
-    def mean_loss(self, net: nn.Module, rows: RankerRows) -> float:
+    def mean_loss(self, net: Multitask, rows: RankerRows) -> float:
         """The training loss, averaged over all rows."""
         parts = [(float(self.loss(net, rows, b)), len(b)) for b in in_order(len(rows))]
         return sum(value * n for value, n in parts) / max(1, len(rows))
 
-    def calibrate(self, net: nn.Module, rows: RankerRows) -> dict[str, tuple[float, float]]:
+    def calibrate(self, net: Multitask, rows: RankerRows) -> dict[str, tuple[float, float]]:
         """Platt numbers of each head on rows the weights have not seen."""
         logits = self.predict(net, rows).numpy()
         labels = rows.labels.numpy()
         return {head: platt(logits[:, i], labels[:, i]) for i, head in enumerate(HEADS)}
 
     def save(
-        self, net: nn.Module, calibration: Mapping[str, tuple[float, float]], out: Path
+        self, net: Multitask, calibration: Mapping[str, tuple[float, float]], out: Path
     ) -> dict[str, Any]:
         """Everything serving needs, in ``out``."""
-        assert isinstance(net, Multitask)  # noqa: S101
-        example = self.example(net)
-        per_row = {"numeric", "context", "item"}
-        difference = export(Probabilities(net), example, per_row, "probabilities", out / "ranker.onnx")
+        served = Probabilities(net)
+        one = self.example(net, people=1)
+        difference = export(served, one, {"numeric", "context", "item"}, "probabilities", out / "ranker.onnx")
+        each = self.example(net, people=len(one["numeric"]))
+        rowwise = export(served, each, set(each), "probabilities", out / "ranker_rows.onnx")
         vectors = video_vectors(net, self.log)
         np.save(out / "ranker_video.npy", vectors)
         np.save(out / "ranker_author.npy", net.items.author.weight.detach().numpy())
         np.save(out / "ranker_tag.npy", net.items.tag.weight.detach().numpy())
         np.save(out / "watch_quantiles.npy", self.quantiles.table)
         facts = ranker_facts(net, self.vocabulary, calibration, self.log.videos)
-        return {"parity": difference, "ranker": facts}
+        (out / "ranker.json").write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
+        return {"parity": max(difference, rowwise)}
 
-    def example(self, net: Multitask, rows: int = 7) -> dict[str, Tensor]:
-        """Inputs of one request: some candidates, one person."""
+    def example(self, net: Multitask, *, people: int, rows: int = 7) -> dict[str, Tensor]:
+        """Inputs of the network: ``people`` is 1 (one request) or ``rows`` (one person a row)."""
         g = torch.Generator().manual_seed(0)
         d, t = net.config.item_dim, SEQUENCE_LENGTH
         sizes = torch.tensor(net.config.person_sizes)
         return {
             "numeric": net.mean + net.scale * torch.randn(rows, net.config.numeric, generator=g),
             "context": (torch.rand(rows, len(CONTEXT), generator=g) * torch.tensor(CONTEXT_SIZES)).long(),
-            "person": (torch.rand(1, len(sizes), generator=g) * sizes).long(),
+            "person": (torch.rand(people, len(sizes), generator=g) * sizes).long(),
             "item": torch.randn(rows, d, generator=g) * 0.1,
-            "past_item": torch.randn(1, t, d, generator=g) * 0.1,
-            "past": torch.rand(1, t, len(SEQUENCE), generator=g),
-            "mask": (torch.rand(1, t, generator=g) > 0.5).float(),
+            "past_item": torch.randn(people, t, d, generator=g) * 0.1,
+            "past": torch.rand(people, t, len(SEQUENCE), generator=g),
+            "mask": (torch.rand(people, t, generator=g) > 0.5).float(),
         }
 
 

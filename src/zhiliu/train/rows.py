@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,17 +34,15 @@ class RankerRows:
     past_video: Tensor  # (B, T) catalogue rows
     past: Tensor  # (B, T, H) float16: half the memory, outcomes are 0/1 and ages need no more
     past_mask: Tensor  # (B, T)
-    labels: Tensor  # (B, P)
+    labels: Tensor  # (B, P) what happened
+    target: (
+        Tensor  # (B, P) what the network is fitted to: the labels, or a mix with a teacher's probabilities
+    )
     weight: Tensor  # (B, P) 0 where the head's label is unknown
     watch: Tensor  # (B,) quantile of watch time among videos of like length
 
     def __len__(self) -> int:
         return len(self.row)
-
-    @classmethod
-    def concat(cls, parts: list[RankerRows]) -> RankerRows:
-        """One after the other."""
-        return cls(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(cls)})
 
 
 def ranker_rows(
@@ -86,6 +84,7 @@ def ranker_rows(
         past=joined["past"],
         past_mask=joined["mask"].float(),
         labels=torch.from_numpy(log.labels[rows]),
+        target=torch.from_numpy(log.labels[rows].copy()),
         weight=torch.from_numpy(known),
         watch=torch.from_numpy(quantiles.of(past.watch_ms[rows], log.videos.duration_ms[video])),
     )

@@ -1,0 +1,93 @@
+"""``zhiliu train``: log in, artifact out. A running server swaps to it by itself."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+
+def command(
+    context: typer.Context,
+    model: Annotated[str, typer.Option(help="Ranker: multitask, concat or cf.")] = "multitask",
+    until: Annotated[
+        str | None,
+        typer.Option(help="Learn only from before this time, ISO with offset (default: everything)."),
+    ] = None,
+    retrieval: Annotated[
+        str | None,
+        typer.Option(help="Comma list of popularity,text,als,similar,two_tower; 'none' for a ranker alone."),
+    ] = None,
+    optimizer: Annotated[Literal["adam", "sgd"], typer.Option()] = "adam",
+    learning_rate: Annotated[float | None, typer.Option(min=1e-7, max=10)] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, max=1000)] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    tracker: Annotated[str, typer.Option(help="tensorboard, wandb or mlflow.")] = "tensorboard",
+) -> int:
+    """Train on the workspace's log and write one artifact; figures on stdout, progress on stderr."""
+    from zhiliu.cli.progress import Steps
+    from zhiliu.cli.workspace import now_ms, settings_of, store_of, tell
+    from zhiliu.train.bundle import RETRIEVAL, Order, check, train
+    from zhiliu.train.trackers import open_tracker
+
+    settings = settings_of(context)
+    names = (
+        RETRIEVAL if retrieval is None else tuple(n for n in retrieval.split(",") if n not in ("", "none"))
+    )
+    started = now_ms()
+    order = Order(
+        ranker=model,
+        retrieval=names,
+        until_ms=time_of(until) if until else started,
+        seed=seed,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        epochs=epochs,
+        timezone_offset_h=settings.timezone_offset_h,
+    )
+    check(order)
+    with (
+        tempfile.TemporaryDirectory(prefix="zhiliu-") as scratch,
+        store_of(settings) as store,
+        Steps() as steps,
+    ):
+        steps("snapshot", 0.0)
+        snapshot = Path(scratch) / "snapshot"
+        store.snapshot(snapshot)
+        curves = open_tracker(tracker, settings.workspace / "runs" / str(started))
+        try:
+            artifact = train(
+                snapshot, settings.artifacts, order, created_ms=started, tracker=curves, progress=steps
+            )
+        finally:
+            curves.close()
+    metrics: dict[str, Any] = dict(artifact.manifest["metrics"])
+    seconds = round((now_ms() - started) / 1000, 1)
+    result = {"model": artifact.version, "seconds": seconds, "until_ms": order.until_ms, "metrics": metrics}
+    tell(
+        context,
+        result,
+        f"{artifact.version} in {seconds} s: {model} with {', '.join(names) or 'no retrieval'}",
+    )
+    return 0
+
+
+def time_of(text: str) -> int:
+    """ISO time → ms UTC.
+
+    Raises:
+        typer.BadParameter: not a time, or without an offset from UTC.
+
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"--until {text!r} is not an ISO time such as 2022-05-01T00:00+08:00"
+        ) from None
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"--until {text!r} has no offset from UTC; write for example {text}+08:00")
+    return int(moment.astimezone(UTC).timestamp() * 1000)

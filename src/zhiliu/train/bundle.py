@@ -1,0 +1,158 @@
+"""One training run: every recipe asked for writes into one artifact, which appears complete or not at all."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from zhiliu.artifact import Artifact, ArtifactWriter, new_artifact
+from zhiliu.train.errors import TrainError
+from zhiliu.train.log import TrainingLog
+from zhiliu.train.loop import Progress
+from zhiliu.train.trackers import Tracker
+
+RANKERS: tuple[str, ...] = ("multitask", "concat", "cf")
+RETRIEVAL: tuple[str, ...] = ("popularity", "text", "als", "similar", "two_tower")
+"""In this order: the two-tower model reads the text vectors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to train and how."""
+
+    ranker: str = "multitask"
+    retrieval: tuple[str, ...] = RETRIEVAL
+    until_ms: int
+    """Nothing at or after this time is learned from."""
+    seed: int = 0
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float | None = None
+    epochs: int | None = None
+    device: str = "cpu"
+    timezone_offset_h: float = 8.0
+
+
+def train(
+    snapshot: Path,
+    root: Path,
+    order: Order,
+    *,
+    created_ms: int,
+    tracker: Tracker | None = None,
+    progress: Progress | None = None,
+    log: TrainingLog | None = None,
+) -> Artifact:
+    """Train on a snapshot and commit one artifact under ``root``. ``log`` saves loading it again.
+
+    Raises:
+        TrainError: an unknown name, too little data, a loss that is not finite, an export that differs.
+        ValueError: no usable event before the cut.
+
+    """
+    check(order)
+    log = log or TrainingLog.load(
+        snapshot, until_ms=order.until_ms, timezone_offset_h=order.timezone_offset_h
+    )
+    with new_artifact(root, created_ms=created_ms) as writer:
+        writer.json("video_ids", log.videos.ids)
+        metrics: dict[str, Any] = {}
+        for name in order.retrieval:
+            metrics[name] = fit_retrieval(name, snapshot, log, writer, order, progress)
+        metrics[order.ranker] = fit_ranker(order, log, writer, tracker, progress)
+        writer.facts |= facts(log, order, metrics)
+    if writer.artifact is None:
+        raise TrainError("the artifact was not committed")
+    return writer.artifact
+
+
+def check(order: Order) -> None:
+    """Names first: a typing mistake should not cost a training run."""
+    if order.ranker not in RANKERS:
+        raise TrainError(f"unknown model {order.ranker!r}; known: {', '.join(RANKERS)}")
+    unknown = [name for name in order.retrieval if name not in RETRIEVAL]
+    if unknown:
+        raise TrainError(f"unknown retrieval model {unknown[0]!r}; known: {', '.join(RETRIEVAL)}")
+
+
+def fit_retrieval(
+    name: str,
+    snapshot: Path,
+    log: TrainingLog,
+    writer: ArtifactWriter,
+    order: Order,
+    progress: Progress | None,
+) -> Mapping[str, Any]:
+    """One retrieval recipe into the artifact."""
+    from zhiliu.train.als import Als
+    from zhiliu.train.popularity import Popularity
+    from zhiliu.train.similar import Similar
+    from zhiliu.train.text_vectors import TextVectors
+    from zhiliu.train.two_tower import TwoTower
+
+    recipes: Mapping[str, Callable[..., Any]] = {
+        "popularity": Popularity, "text": TextVectors, "als": Als, "similar": Similar, "two_tower": TwoTower,
+    }  # fmt: skip
+    recipe = recipes[name](log=log)
+    metrics: Mapping[str, Any] = recipe.fit(
+        snapshot,
+        writer.path,
+        until_ms=order.until_ms,
+        seed=order.seed,
+        device=order.device,
+        progress=progress,
+    )
+    return metrics
+
+
+def fit_ranker(
+    order: Order,
+    log: TrainingLog,
+    writer: ArtifactWriter,
+    tracker: Tracker | None,
+    progress: Progress | None,
+) -> Mapping[str, Any]:
+    """The ranker into the artifact."""
+    from zhiliu.train.baselines import BaselineRecipe
+    from zhiliu.train.multitask import MultitaskRecipe, RankerConfig
+
+    changes: dict[str, Any] = {"optimizer": order.optimizer}
+    if order.learning_rate is not None:
+        changes["learning_rate"] = order.learning_rate
+    elif order.optimizer == "sgd":
+        changes["learning_rate"] = 0.05  # momentum SGD wants more than Adam's default
+    if order.epochs is not None:
+        changes["epochs"] = order.epochs
+    recipe: MultitaskRecipe | BaselineRecipe
+    if order.ranker == "multitask":
+        config = RankerConfig()
+        config = replace(config, loop=replace(config.loop, **changes))
+        recipe = MultitaskRecipe(config=config, tracker=tracker, progress=progress)
+    else:
+        recipe = BaselineRecipe(order.ranker, tracker=tracker, progress=progress)
+        recipe = replace(recipe, loop=replace(recipe.loop, **changes))
+    return recipe.fit_log(log, writer.path, until_ms=order.until_ms, seed=order.seed)
+
+
+def facts(log: TrainingLog, order: Order, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The run card: data span, rows, seeds, versions, metrics."""
+    time_ms = log.frame.filter(~pl.col("estimated"))["time_ms"]
+    return {
+        "recipe": order.ranker,
+        "until_ms": order.until_ms,
+        "seed": order.seed,
+        "optimizer": order.optimizer,
+        "span_ms": [int(time_ms.min() or 0), int(time_ms.max() or 0)],  # type: ignore[call-overload]
+        "rows": int(np.count_nonzero(log.trainable())),
+        "people": len(log.people),
+        "videos": len(log.videos),
+        "versions": {name: version(name) for name in ("zhiliu", "torch", "numpy", "onnxruntime", "lightgbm")},
+        "machine": platform.platform(),
+        "metrics": metrics,
+    }

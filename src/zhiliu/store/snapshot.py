@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -22,6 +23,7 @@ import adbc_driver_sqlite.dbapi
 import polars as pl
 
 from zhiliu.store.engine import Database, connect_sqlite
+from zhiliu.store.errors import StoreWriteError
 from zhiliu.store.postgres_log import conninfo
 from zhiliu.store.tables import people, videos
 
@@ -40,8 +42,19 @@ def write_snapshot(database: Database, out: Path, until_ms: int | None = None) -
     """Write the snapshot folder ``out``, replacing an older one, and return its manifest.
 
     Only events with time < ``until_ms`` when given. The folder appears at once, complete, or not at all.
+
+    Raises:
+        StoreWriteError: the disk is full, or the database cannot be read.
+
     """
-    out = out.absolute()
+    try:
+        return write_folder(database, out.absolute(), until_ms)
+    except (sqlite3.Error, adbc_driver_manager.Error, pl.exceptions.PolarsError, OSError) as error:
+        raise StoreWriteError(f"the snapshot {out} was not written: {error}") from error
+
+
+def write_folder(database: Database, out: Path, until_ms: int | None) -> dict[str, Any]:
+    """Write beside ``out``, then rename."""
     out.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:

@@ -55,6 +55,9 @@ def command(context: typer.Context) -> int:
     well = all(check.ok for check in checks)
     text = "\n".join(f"{'ok  好' if c.ok else 'BROKEN 坏'}  {c.name}: {c.detail}" for c in checks)
     tell(context, {"ok": well, "checks": [asdict(check) for check in checks]}, text)
+    if not well:
+        broken = ", ".join(check.name for check in checks if not check.ok)
+        typer.echo(f"zhiliu: not in order: {broken}; each line of the report says what to do", err=True)
     return 0 if well else 1
 
 

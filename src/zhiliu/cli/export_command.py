@@ -26,7 +26,11 @@ def command(
         raise typer.BadParameter(f"{out} is there already; name a new folder")
     with store_of(settings) as store:
         manifest = store.snapshot(out, until_ms)
-    tell(context, {"out": str(out), **manifest}, f"snapshot 快照: {out}\n{manifest}")
+    text = (
+        f"snapshot 快照: {out}\nevents 事件 {manifest['rows']:,}, videos 视频 {manifest['videos']:,}, "
+        f"people 用户 {manifest['people']:,}"
+    )
+    tell(context, {"out": str(out), **manifest}, text)
     return 0
 
 

@@ -71,11 +71,14 @@ class ImportRecord:
             **self._read(), self.key: {"file": self.file, "complete": self.complete, "chunks": self.chunks}
         }  # fmt: skip
         staged = self.path.with_suffix(f".{os.getpid()}.tmp")
-        with staged.open("w", encoding="utf-8") as stream:
-            json.dump(entries, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        staged.replace(self.path)
+        try:
+            with staged.open("w", encoding="utf-8") as stream:
+                json.dump(entries, stream, indent=1)
+                stream.flush()
+                os.fsync(stream.fileno())
+            staged.replace(self.path)
+        finally:
+            staged.unlink(missing_ok=True)
 
 
 class RejectedFile:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from zhiliu.store import Store, StoreOpenError, open_store
 from zhiliu.store.engine import Database
-from zhiliu.store.schema import current_revision, upgrade
+from zhiliu.store.schema import HEAD, MIGRATIONS, current_revision, upgrade
 from zhiliu.store.tables import metadata
 
 FIRST = "0001"
@@ -68,6 +70,13 @@ def test_the_models_are_what_the_migrations_build(store: Store) -> None:
     with store.database.engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, metadata) == []
+
+
+def test_the_newest_file_is_the_head_alembic_finds() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == HEAD
 
 
 def test_opening_twice_changes_nothing(store_url: str) -> None:

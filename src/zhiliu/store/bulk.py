@@ -48,41 +48,33 @@ ON CONFLICT (person_id) DO UPDATE SET {replaced}
 """
 
 
-class Bulk:
-    """Loads frames into a database."""
+def load_events(database: Database, frame: pl.DataFrame) -> Receipt:
+    """See :meth:`zhiliu.store.Store.bulk_events`."""
+    rows = events_frame(frame).unique("event_id", keep="first", maintain_order=True)
+    present = [column.name for column in rows if column.null_count() < len(rows)]  # others stay NULL
+    return load(database, rows.select(present or rows.columns), INSERT_EVENTS, LOG_ORDER, len(frame))
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    def events(self, frame: pl.DataFrame) -> Receipt:
-        """See :meth:`zhiliu.store.Store.bulk_events`."""
-        rows = events_frame(frame).unique("event_id", keep="first", maintain_order=True)
-        present = [column.name for column in rows if column.null_count() < len(rows)]  # others stay NULL
-        accepted, last = self._load(rows.select(present), INSERT_EVENTS, LOG_ORDER)
-        return Receipt(accepted, len(frame) - accepted, (), last)
+def load_videos(database: Database, frame: pl.DataFrame) -> Receipt:
+    """See :meth:`zhiliu.store.Store.bulk_videos`."""
+    return load(database, videos_frame(frame), UPSERT_VIDEOS, ROW_NUMBERS, len(frame))
 
-    def videos(self, frame: pl.DataFrame) -> Receipt:
-        """See :meth:`zhiliu.store.Store.bulk_videos`."""
-        accepted, last = self._load(videos_frame(frame), UPSERT_VIDEOS, ROW_NUMBERS)
-        return Receipt(accepted, len(frame) - accepted, (), last)
 
-    def people(self, frame: pl.DataFrame) -> Receipt:
-        """See :meth:`zhiliu.store.Store.bulk_people`."""
-        accepted, last = self._load(people_frame(frame), UPSERT_PEOPLE, ROW_NUMBERS)
-        return Receipt(accepted, len(frame) - accepted, (), last)
+def load_people(database: Database, frame: pl.DataFrame) -> Receipt:
+    """See :meth:`zhiliu.store.Store.bulk_people`."""
+    return load(database, people_frame(frame), UPSERT_PEOPLE, ROW_NUMBERS, len(frame))
 
-    def _load(self, rows: pl.DataFrame, insert: str, lock: int) -> tuple[int, int]:
-        """(rows written, last offset of the log) of ``insert``, a statement of this file."""
-        if rows.is_empty():
-            return 0, 0
-        try:
-            if self._database.path is None:
-                return load_postgres(self._database, rows, insert, lock)
-            return load_sqlite(self._database, self._database.path, rows, insert)
-        except (sqlite3.Error, adbc_driver_manager.Error, OSError) as error:
-            raise StoreWriteError(
-                f"bulk load of {len(rows)} rows failed: {error}; nothing written"
-            ) from error
+
+def load(database: Database, rows: pl.DataFrame, insert: str, lock: int, given: int) -> Receipt:
+    """Run ``insert``, a statement of this file, over ``rows``; what is missing of ``given`` was repeated."""
+    try:
+        if database.path is None:
+            accepted, last = load_postgres(database, rows, insert, lock)
+        else:
+            accepted, last = load_sqlite(database, database.path, rows, insert)
+    except (sqlite3.Error, adbc_driver_manager.Error, OSError) as error:
+        raise StoreWriteError(f"bulk load of {len(rows)} rows failed: {error}; nothing written") from error
+    return Receipt(accepted, given - accepted, (), last)
 
 
 def fill_in(statement: str, rows: pl.DataFrame, staging: str, place: str) -> str:

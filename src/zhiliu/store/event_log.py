@@ -22,7 +22,7 @@ from zhiliu.store.engine import Database
 from zhiliu.store.errors import LogBusyError, LogClosedError, LogWriteError
 from zhiliu.store.rows import EVENT_COLUMNS, EventRow, event_row, stored_event
 from zhiliu.store.tables import events as table
-from zhiliu.types import Event, Receipt, StoredEvent
+from zhiliu.types import Event, EventType, Receipt, StoredEvent
 
 log = structlog.get_logger()
 
@@ -106,12 +106,16 @@ class GroupCommitLog:
         with self._database.read() as connection:
             return [stored_event(row) for row in connection.execute(query)]
 
-    def history(self, person: str, before_ms: int, limit: int) -> Sequence[StoredEvent]:
+    def history(
+        self, person: str, before_ms: int, limit: int, types: Sequence[EventType] | None = None
+    ) -> Sequence[StoredEvent]:
         query = (
             READ.where(table.c.person == person, table.c.time < before_ms)
             .order_by(table.c.time.desc(), table.c.log_offset.desc())
             .limit(limit)
         )
+        if types is not None:
+            query = query.where(table.c.type.in_([kind.value for kind in types]))
         with self._database.read() as connection:
             return [stored_event(row) for row in connection.execute(query)][::-1]
 

@@ -68,8 +68,8 @@ def event_row(event: Event) -> EventRow:
 
 def stored_event(row: Sequence[Any]) -> StoredEvent:
     """From (log_offset, *EVENT_COLUMNS)."""
-    offset, event_id, kind, time, person, has_account, session_id, video_id, surface, request_id = row[:10]
-    position_ms, watch_ms, props = row[10:]
+    (offset, event_id, kind, time, person, has_account, session_id, video_id, surface, request_id, position_ms,
+     watch_ms, props) = row  # fmt: skip
     return StoredEvent(
         offset,
         Event(
@@ -83,7 +83,7 @@ def stored_event(row: Sequence[Any]) -> StoredEvent:
             request_id=request_id,
             position_ms=position_ms,
             watch_ms=watch_ms,
-            props=props_of(props),
+            props=decode(props) if props else {},
         ),
     )
 

@@ -10,7 +10,6 @@ from typing import Any, Self
 import polars as pl
 import sqlalchemy as sa
 
-from zhiliu.store.bulk import Bulk
 from zhiliu.store.catalog import StoredCatalog
 from zhiliu.store.dead_letters import DeadLetters
 from zhiliu.store.decisions import DecisionLog
@@ -21,7 +20,6 @@ from zhiliu.store.offsets import ConsumerOffsets
 from zhiliu.store.people import StoredPeople
 from zhiliu.store.postgres_log import PostgresAppender
 from zhiliu.store.schema import upgrade
-from zhiliu.store.snapshot import write_snapshot
 from zhiliu.store.sqlite_log import SqliteAppender
 from zhiliu.types import Receipt
 
@@ -42,7 +40,6 @@ class Store:
         self.decisions = DecisionLog(database)
         self.dead_letters = DeadLetters(database)
         self.offsets = ConsumerOffsets(database)
-        self._bulk = Bulk(database)
 
     def counts(self) -> dict[str, int]:
         """Rows of each kind; deleted videos do not count."""
@@ -64,7 +61,9 @@ class Store:
             StoreWriteError: the database refused.
 
         """
-        return self._bulk.events(frame)
+        from zhiliu.store.bulk import load_events  # ADBC and pyarrow: a server that starts needs neither
+
+        return load_events(self.database, frame)
 
     def bulk_videos(self, frame: pl.DataFrame) -> Receipt:
         """Insert or replace videos: columns of :class:`zhiliu.types.Video`, ``tags`` List[str], ``props`` JSON text.
@@ -72,14 +71,20 @@ class Store:
         New ones get row numbers in frame order; of equal ids the last counts, the others are ``duplicates``.
         Raises as :meth:`bulk_events`.
         """
-        return self._bulk.videos(frame)
+        from zhiliu.store.bulk import load_videos
+
+        return load_videos(self.database, frame)
 
     def bulk_people(self, frame: pl.DataFrame) -> Receipt:
         """As :meth:`bulk_videos`, with the columns of :class:`zhiliu.types.Person`."""
-        return self._bulk.people(frame)
+        from zhiliu.store.bulk import load_people
+
+        return load_people(self.database, frame)
 
     def snapshot(self, out: Path, until_ms: int | None = None) -> dict[str, Any]:
         """Write one consistent moment to ``out`` as Parquet; see :mod:`zhiliu.store.snapshot`."""
+        from zhiliu.store.snapshot import write_snapshot
+
         return write_snapshot(self.database, out, until_ms)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from command_answer import Zhiliu
 
 from zhiliu.artifact import new_artifact
 from zhiliu.cli.app import COMMANDS, run, to_front
+from zhiliu.cli.errors import DISK_FULL, in_one_line
+from zhiliu.settings import SettingsError
 
 
 @pytest.mark.parametrize(
@@ -137,3 +140,14 @@ def test_export_into_a_folder_that_has_files_is_refused(tmp_path: Path, zhiliu: 
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a").touch()
     assert zhiliu("export", tmp_path / "out").code == 2
+
+
+def test_any_error_becomes_one_line_that_says_what_to_do() -> None:
+    full = RuntimeError("commit failed")
+    full.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert in_one_line(full) == DISK_FULL
+    missing = ModuleNotFoundError("No module named 'torch'", name="torch")
+    assert in_one_line(missing) == "No module named 'torch'; pip install 'zhiliu[train]'"
+    assert in_one_line(SettingsError("seed: not\na number")) == "seed: not a number"
+    assert in_one_line(PermissionError(errno.EACCES, "Permission denied", "/a")) == "/a: Permission denied"
+    assert "--debug" in in_one_line(KeyError("x"))

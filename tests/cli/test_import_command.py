@@ -271,6 +271,19 @@ def test_kuairand_without_its_videos_does_not_replace_what_the_catalogue_knows(
     assert video.author_id == "7349781"
 
 
+def test_the_same_log_goes_into_postgresql_though_the_record_knows_it_from_sqlite(
+    tmp_path: Path, zhiliu: Zhiliu, workspace: Path, postgres_url: str
+) -> None:
+    folder = slice_of_kuairand(tmp_path / "kr")
+    zhiliu("import", "kuairand", folder)
+    status = zhiliu("status", "--json").json
+    (workspace / "zhiliu.toml").write_text(f"[store]\nurl = {json.dumps(postgres_url)}\n")
+    assert zhiliu("import", "kuairand", folder, "--json").json["rejected"] == 0
+    assert zhiliu("import", "kuairand", folder, "--json").json["accepted"] == 0
+    assert zhiliu("status", "--json").json == {**status, "videos": 7583}
+    assert zhiliu("doctor").code == 0
+
+
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-c", "from zhiliu.cli import main; main()", *map(str, arguments)]
 

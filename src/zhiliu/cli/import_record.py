@@ -23,9 +23,10 @@ class ImportRecord:
     event id it has.
     """
 
-    def __init__(self, workspace: Path, source: Source) -> None:
+    def __init__(self, workspace: Path, source: Source, store: str) -> None:
+        """``store`` names the store: what is in one database is not in another."""
         self.path = workspace / RECORD
-        reading = hashlib.sha256(source.note.encode()).hexdigest()[:8]
+        reading = hashlib.sha256(f"{store} {source.note}".encode()).hexdigest()[:8]
         self.key = f"{source.path.resolve()}#{reading}"
         self.file = fingerprint(source.path)
         entry = self._read().get(self.key, {})

@@ -77,7 +77,8 @@ class Importer:
 
     def _record(self, source: Source) -> ImportRecord:
         """The record of a file, forgotten when the store has fewer rows than it claims."""
-        record = ImportRecord(self.workspace, source)
+        name = self.store.database.url.render_as_string(hide_password=True)
+        record = ImportRecord(self.workspace, source, name)
         held = self.store.counts()[source.kind]
         if (source.kind == "events" and record.accepted > held) or not held:
             record.forget()

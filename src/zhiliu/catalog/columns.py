@@ -28,6 +28,12 @@ class Codes:
     def __len__(self) -> int:
         return len(self.names)
 
+    def copy(self) -> Codes:
+        """The same codes, to which others can be added."""
+        other = Codes()
+        other.names, other.code_of = list(self.names), dict(self.code_of)
+        return other
+
 
 TAGS = 4
 """Tags a video keeps in the matrix; further ones are in the catalogue but not in features."""
@@ -77,5 +83,38 @@ class VideoColumns:
             visible[row] = video.status == "visible"
         return cls(
             ids, {name: row for row, name in enumerate(ids) if name}, authors, tags, languages, kinds,
+            author, tag, language, kind, duration_ms, published_ms, visible,
+        )  # fmt: skip
+
+    def changed(self, rows: Iterable[tuple[int, Video]]) -> VideoColumns:
+        """A new view in which the given (row, video) are new or different; the others keep values and codes."""
+        listed = list(rows)
+        n = max([len(self), *(row + 1 for row, _ in listed)])
+        ids = [*self.ids, *[""] * (n - len(self))]
+        more = n - len(self)
+        author, language, kind, duration_ms, published_ms, visible = (
+            np.concatenate([column, np.zeros(more, column.dtype)])
+            for column in (
+                self.author, self.language, self.kind, self.duration_ms, self.published_ms, self.visible,
+            )
+        )  # fmt: skip
+        tag = np.concatenate([self.tag, np.zeros((more, TAGS), np.int32)])
+        row_of = dict(self.row_of)
+        authors, tags, languages, kinds = (
+            codes.copy() for codes in (self.authors, self.tags, self.languages, self.kinds)
+        )
+        for row, video in listed:
+            ids[row] = video.video_id
+            row_of[video.video_id] = row
+            author[row] = authors.add(video.author_id)
+            language[row] = languages.add(video.language)
+            kind[row] = kinds.add(video.kind)
+            names = video.tags[:TAGS]
+            tag[row] = [*(tags.add(name) for name in names), *[0] * (TAGS - len(names))]
+            duration_ms[row] = video.duration_ms
+            published_ms[row] = video.published_ms
+            visible[row] = video.status == "visible"
+        return VideoColumns(
+            ids, row_of, authors, tags, languages, kinds,
             author, tag, language, kind, duration_ms, published_ms, visible,
         )  # fmt: skip

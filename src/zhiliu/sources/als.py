@@ -1,0 +1,49 @@
+"""Collaborative filtering: the history folded into the factor space, at request time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from zhiliu.features.fold_in import confidence, fold_in, strongest
+from zhiliu.sources.placement import Placement, ServingWorld, artifact_of, past_of
+from zhiliu.types import F32, Candidates, Query
+
+
+@dataclass(frozen=True, slots=True)
+class AlsSource:
+    """People who were interested in the same videos were interested in these. Needs a past; else finds nothing."""
+
+    vectors: F32  # (N, D + 1), the last column is the popularity term
+    gram: F32  # (D, D)
+    regularization: float
+    alpha: float
+    placement: Placement
+    name: ClassVar[str] = "als"
+    needs: ClassVar[tuple[str, ...]] = ("als_video.npy", "als_gram.npy", "als.json")
+
+    @classmethod
+    def from_world(cls, world: ServingWorld) -> Self:
+        """Of the world's artifact, which has the files of ``needs``."""
+        artifact = artifact_of(world, cls.name)
+        facts = artifact.json("als")
+        return cls(
+            np.ascontiguousarray(artifact.array("als_video")),
+            np.ascontiguousarray(artifact.array("als_gram")),
+            float(facts["regularization"]),
+            float(facts["alpha"]),
+            Placement.of(world),
+        )
+
+    def retrieve(self, query: Query, k: int) -> Candidates:
+        """At most ``k`` videos not in the past, best first."""
+        rows, interest, _ = past_of(query, self.placement)
+        rows, interest = strongest(rows, interest)
+        if not len(rows):
+            return Candidates.empty()
+        person = fold_in(
+            self.vectors[rows, :-1], confidence(interest, self.alpha), self.gram, self.regularization
+        )
+        return self.placement.best(query, self.vectors @ np.append(person, np.float32(1)), k)

@@ -17,6 +17,7 @@ from zhiliu.types import (
     Candidates,
     Column,
     Event,
+    EventType,
     Person,
     Query,
     Reason,
@@ -129,8 +130,10 @@ class EventLog(Protocol):
         """Events with offset > ``after``, in order."""
         ...
 
-    def history(self, person: str, before_ms: int, limit: int) -> Sequence[StoredEvent]:
-        """The newest ``limit`` events of a person with time < ``before_ms``, oldest first."""
+    def history(
+        self, person: str, before_ms: int, limit: int, types: Sequence[EventType] | None = None
+    ) -> Sequence[StoredEvent]:
+        """The newest ``limit`` events of a person with time < ``before_ms``, oldest first; only ``types`` if given."""
         ...
 
     def last_offset(self) -> int:

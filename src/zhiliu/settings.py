@@ -62,6 +62,9 @@ class ServeSettings(Section):
     port: int = Field(default=8000, ge=0, le=65535)
     api_keys: tuple[str, ...] = ()
     """Keys that may call the API; required on any address but loopback."""
+    start_ms: int = Field(default=0, ge=0)
+    """0: the machine's clock. Otherwise the server starts at this moment (ms UTC) and its clock runs on from there:
+    to show a log of the past as if it were now."""
     artifact_poll_s: float = Field(default=2.0, gt=0)
     """How often the server looks for a newer artifact."""
     batch_limit: int = Field(default=1000, gt=0)

@@ -206,7 +206,11 @@ class Query:
     history: History = field(default_factory=History.empty)
     followed: tuple[str, ...] = ()
     """Author ids this person follows."""
-    seen: I32 = field(default_factory=lambda: np.zeros(0, np.int32))  # (S,) already served in this cursor
+    seen: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
+    """(S,) rows not to serve again beside those of ``history``: of this cursor's pages, and exposures of old."""
+    hidden: I32 = field(default_factory=lambda: np.zeros(0, np.int32))  # (H,) rows this person hid
+    hidden_authors: tuple[str, ...] = ()
+    """Author ids this person never wants to see."""
     profile: Person | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
 
@@ -251,7 +255,8 @@ class Candidates:
         """Union by video, sources taking turns. Remembers *all* sources that found a video.
 
         Adds ``sources``: uint32 bit set (C,), bit i = the i-th name given, and one float32 column
-        ``source:<name>`` (C,) with that source's score (nan where it did not find the video).
+        ``source:<name>`` (C,) with that source's score (nan where it did not find the video). Columns a source
+        has marked as its own, ``<name>:…``, are kept: nan or -1 where it did not find the video.
         """
         found = [(name, c) for name, c in named if len(c)]
         if not found:
@@ -276,6 +281,11 @@ class Candidates:
             score = np.full(len(unique), np.nan, np.float32)
             score[rows] = c.columns.get("score", np.zeros(len(c), np.float32))
             columns[f"source:{name}"] = score
+            for own, values in c.columns.items():
+                if own.startswith(f"{name}:"):
+                    missing = np.nan if np.issubdtype(values.dtype, np.floating) else -1
+                    columns[own] = np.full((len(unique), *values.shape[1:]), missing, values.dtype)
+                    columns[own][rows] = values
         columns["sources"] = bits
         return cls(unique[order].astype(np.int32), columns)
 

@@ -22,7 +22,7 @@ from zhiliu.features.history import (
     person_columns,
     trial_of,
 )
-from zhiliu.features.video import BUCKETS, age_days, duration_bucket
+from zhiliu.features.video import BUCKETS, duration_bucket, fresh_days
 from zhiliu.types import F32, HEADS, I32, Bool, History, Video
 
 LADDER: tuple[tuple[str, float], ...] = (("bucket", 50.0), ("tag", 50.0), ("author", 20.0), ("video", 20.0))
@@ -84,7 +84,7 @@ def numeric_columns(
     columns |= person_columns(ask, window, seen, timezone_offset_h)
     columns |= pair_columns(ask, window, seen, videos)
     columns["duration"] = np.log1p(videos.duration_ms[ask.video] / 1000)
-    columns["age_days"] = age_days(ask.now_ms, videos.published_ms[ask.video])
+    columns["fresh_days"] = fresh_days(ask.now_ms, videos.published_ms[ask.video])
     columns |= {f"profile_{name}": profiles[:, i] for i, name in enumerate(profile.NUMERIC)}
     return columns
 

@@ -159,7 +159,7 @@ def trial_of(head: str) -> str:
 def person_columns(ask: Ask, window: Window, seen: Outcomes, timezone_offset_h: float) -> dict[str, F32]:
     """What the past says whatever the candidate: (W,) each."""
     columns: dict[str, Any] = {}
-    n_any, n_judged = seen.any.sum(1), seen.judged.sum(1)
+    n_any = seen.any.sum(1)
     recent = np.exp2((window.time_ms - ask.state_ms[:, None]) / RECENT_HALF_LIFE_MS) * seen.any
     for head in LIFTED:
         known = seen.any if trial_of(head) == "shown" else seen.judged
@@ -170,7 +170,7 @@ def person_columns(ask: Ask, window: Window, seen: Outcomes, timezone_offset_h: 
             columns[f"person_rate_{head}"] = ((seen.value[head] * known).sum(1) + 5 * PRIOR[head]) / (
                 known.sum(1) + 5
             )
-    columns["person_rows"], columns["person_judged"] = np.log1p(n_any), np.log1p(n_judged)
+    columns["person_rows"] = np.log1p(n_any)
     for n in (1, 3, 5, 10):
         columns[f"last{n}_lift"] = seen.residual["long_view"][:, -n:].sum(1) / (seen.any[:, -n:].sum(1) + 1)
     for head in ("long_view", "click", "ratio"):
@@ -208,7 +208,8 @@ def pair_columns(ask: Ask, window: Window, seen: Outcomes, videos: VideoColumns)
     columns: dict[str, F32] = {}
     for name, equal in same.items():
         known = total(equal, seen.any)
-        columns[f"same_{name}_rows"] = np.log1p(known)
+        if name != "surface":  # it counts the days of the log more than it tells of the person
+            columns[f"same_{name}_rows"] = np.log1p(known)
         k = strength[name]
         columns[f"same_{name}_long_view"] = (total(equal, seen.residual["long_view"]) + k * lift) / (
             known + k

@@ -19,7 +19,14 @@ def duration_bucket(duration_ms: NDArray[Any]) -> I32:
     return np.digitize(duration_ms / 1000.0, BUCKET_EDGES_S).astype(np.int32)
 
 
-def age_days(now_ms: I64, published_ms: I64) -> NDArray[np.float32]:
-    """Days since upload, 0 for unknown or future dates, at most ten years."""
-    days = np.where(published_ms > 0, (now_ms - published_ms) / 86_400_000, 0.0)
-    return np.clip(days, 0.0, 3650.0).astype(np.float32)
+FRESH_DAYS = 7.0
+
+
+def fresh_days(now_ms: I64, published_ms: I64) -> NDArray[np.float32]:
+    """Days since upload, at most seven; seven for an unknown date, 0 for one in the future.
+
+    Beyond a week age says little about a video and much about the calendar: in a log of a few weeks it would
+    tell the days to predict from the days to learn from.
+    """
+    days = np.where(published_ms > 0, (now_ms - published_ms) / 86_400_000, FRESH_DAYS)
+    return np.clip(days, 0.0, FRESH_DAYS).astype(np.float32)

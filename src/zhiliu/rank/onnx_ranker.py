@@ -18,7 +18,7 @@ from zhiliu.rank.model import RankerModel
 from zhiliu.types import F32, I32, Candidates, Query
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "video": ("video_", "bucket_", "tag_", "duration", "age_days"),
+    "video": ("video_", "bucket_", "tag_", "duration", "fresh_days"),
     "author": ("author_",),
     "surface": ("surface_", "same_surface"),
     "person": ("person_", "profile_", "state_age"),

@@ -99,7 +99,6 @@ def load_sqlite(database: Database, path: Path, rows: pl.DataFrame, insert: str)
             connection.execute(
                 "PRAGMA cache_size=-262144"
             )  # 256 MB: the unique index is hit at random places
-            connection.execute("PRAGMA threads=2")  # for the sorts of CREATE INDEX
             connection.execute("ATTACH ? AS incoming", (str(staging),))
             with immediate(connection):
                 if insert is INSERT_EVENTS and outweighs_log(connection, len(rows)):
@@ -113,10 +112,10 @@ def load_sqlite(database: Database, path: Path, rows: pl.DataFrame, insert: str)
 def stage(path: Path, rows: pl.DataFrame) -> None:
     """Write the frame into a new SQLite file; it need not survive a crash, so nothing is synced."""
     with adbc_driver_sqlite.dbapi.connect(str(path), autocommit=True) as adbc, adbc.cursor() as cursor:
-        for pragma in ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF"):
-            cursor.execute(pragma)
+        for pragma in ("page_size=65536", "journal_mode=OFF", "synchronous=OFF"):
+            cursor.execute(f"PRAGMA {pragma}")
             cursor.fetchall()
-        cursor.adbc_ingest("staging", rows.to_arrow(), mode="create")
+        cursor.adbc_ingest("staging", rows, mode="create")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from zhiliu.types import Event, Receipt, StoredEvent
+from zhiliu.types import Event, EventType, Receipt, StoredEvent
 
 
 class MemoryLog:
@@ -37,8 +37,11 @@ class MemoryLog:
     def read(self, after: int, limit: int) -> Sequence[StoredEvent]:
         return [stored for stored in self._stored if stored.offset > after][:limit]
 
-    def history(self, person: str, before_ms: int, limit: int) -> Sequence[StoredEvent]:
+    def history(
+        self, person: str, before_ms: int, limit: int, types: Sequence[EventType] | None = None
+    ) -> Sequence[StoredEvent]:
         mine = [x for x in self._stored if x.event.person == person and x.event.time < before_ms]
+        mine = [x for x in mine if types is None or x.event.type in types]
         mine.sort(key=lambda stored: (stored.event.time, stored.offset))
         return mine[max(0, len(mine) - limit) :]
 

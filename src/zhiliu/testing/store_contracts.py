@@ -118,6 +118,13 @@ class EventLogContract:
         assert [stored.event.event_id for stored in history] == ["e4", "e2", "e3"]
         assert [stored.event.event_id for stored in log.history("session:p1", START_MS + 5, 3)] == ["s"]
 
+    def test_history_of_some_types_leaves_the_others_out_before_it_counts(self) -> None:
+        log = self.make()
+        kinds = [EventType.FOLLOW, EventType.VIEW, EventType.UNFOLLOW, EventType.VIEW, EventType.VIEW]
+        log.append([event(f"e{i}", START_MS + i, type=kind) for i, kind in enumerate(kinds)])
+        found = log.history("p1", START_MS + 9, 2, (EventType.FOLLOW, EventType.UNFOLLOW))
+        assert [stored.event.event_id for stored in found] == ["e0", "e2"]
+
     def test_submitted_batches_are_all_stored_once_from_many_threads(self) -> None:
         log = self.make()
 

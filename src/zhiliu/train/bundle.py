@@ -36,6 +36,8 @@ class Order:
     learning_rate: float | None = None
     epochs: int | None = None
     device: str = "cpu"
+    mark: str = ""
+    """Written into the manifest: what the caller needs to know the artifact again."""
     timezone_offset_h: float = 8.0
 
 
@@ -142,13 +144,14 @@ def fit_ranker(
 
 def facts(log: TrainingLog, order: Order, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The run card: data span, rows, seeds, versions, metrics."""
-    time_ms = log.frame.filter(~pl.col("estimated"))["time_ms"]
+    time_ms: list[int] = log.frame.filter(~pl.col("estimated"))["time_ms"].to_list()
     return {
         "recipe": order.ranker,
         "until_ms": order.until_ms,
         "seed": order.seed,
+        "mark": order.mark,
         "optimizer": order.optimizer,
-        "span_ms": [int(time_ms.min() or 0), int(time_ms.max() or 0)],  # type: ignore[call-overload]
+        "span_ms": [min(time_ms, default=0), max(time_ms, default=0)],
         "rows": int(np.count_nonzero(log.trainable())),
         "people": len(log.people),
         "videos": len(log.videos),

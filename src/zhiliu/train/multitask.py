@@ -27,7 +27,7 @@ from zhiliu.train.loop import Fitted, LoopConfig, Progress, fit
 from zhiliu.train.rows import SEQUENCE_LENGTH, WINDOW, RankerRows, WatchQuantiles, person_codes, ranker_rows
 from zhiliu.train.teacher import Teacher, tabular
 from zhiliu.train.trackers import Tracker
-from zhiliu.types import HEADS
+from zhiliu.types import HEADS, I64
 
 HEAD_WEIGHTS: Mapping[str, float] = {
     "click": 1.0, "long_view": 1.0, "complete": 0.5, "like": 0.5,
@@ -45,6 +45,10 @@ class RankerConfig:
     """Newest rows of imported histories to warm up on (long views and likes only); 0: no warm-up."""
     taught: float = 0.6
     """Share of the target that is the teacher's probability instead of the outcome; 0: no teacher."""
+    stale_share: float = 0.4
+    """Share of the impressions learned from as a system would see them whose state is behind."""
+    stale_days: float = 6.0
+    """How far behind, at most (uniform)."""
     threads: int = 1
     """Torch threads. The steps are small: on a busy machine two threads spin and take ten times as long."""
 
@@ -71,7 +75,8 @@ class MultitaskRecipe:
         learner = Learner(log, ProfileVocabulary.fit(p for p in log.profiles if p), quantiles, loop)
         learner.tracker, learner.progress = self.tracker, self.progress
         early, late = split_by_time(log)
-        rows_early, rows_late = learner.rows(early, "features"), learner.rows(late, "features")
+        rows_early = learner.rows(early, learner.states(early, self.config, seed), "features")
+        rows_late = learner.rows(late, learner.states(late, self.config, seed + 1), "later features")
         teacher = learner.teach(rows_early, rows_late, self.config.taught, seed, out)
         start, warm = learner.start(self.config.warm_rows, seed)
         fitted = learner.descend(start, rows_early, rows_late)
@@ -103,11 +108,22 @@ class Learner:
         self.weights = torch.tensor([HEAD_WEIGHTS[head] for head in (*HEADS, "watch")])
         self.hide_ids = 0.0
 
-    def rows(self, rows: NDArray[np.int64], label: str) -> RankerRows:
-        """Features with labels, each row as known at its own time."""
+    def states(self, rows: NDArray[np.int64], config: RankerConfig, seed: int) -> I64:
+        """(B,) up to when facts count for each row: its own time, or for a share of them some days before.
+
+        A server that restarts, lags or is judged on a frozen state must not meet features it never saw.
+        """
+        rng = np.random.default_rng(seed)
         time_ms = self.log.history.time_ms[rows]
+        lag_ms = rng.uniform(0, config.stale_days * DAY_MS, len(rows)) * (
+            rng.random(len(rows)) < config.stale_share
+        )
+        return time_ms - lag_ms.astype(np.int64)
+
+    def rows(self, rows: NDArray[np.int64], state_ms: I64, label: str) -> RankerRows:
+        """Features with labels, as known at ``state_ms`` (B,)."""
         return ranker_rows(
-            self.log, rows, time_ms, quantiles=self.quantiles, progress=self.progress, label=label
+            self.log, rows, state_ms, quantiles=self.quantiles, progress=self.progress, label=label
         )
 
     def teach(
@@ -156,7 +172,8 @@ class Learner:
         if warm_rows <= 0 or len(told) < 1000:
             return net, 0
         newest = np.argsort(self.log.history.time_ms[told], kind="stable")[-warm_rows:]
-        rows = self.rows(np.sort(told[newest]), "history features")
+        told = np.sort(told[newest])
+        rows = self.rows(told, self.log.history.time_ms[told], "history features")
         warmed = self.descend(net, rows, None)
         for parameter in warmed.net.items.parameters():
             parameter.requires_grad_(False)  # the few impressions would only overfit them

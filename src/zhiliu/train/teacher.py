@@ -65,8 +65,8 @@ class Teacher:
         boosters: dict[str, lightgbm.Booster] = {}
         for i, head in enumerate(TAUGHT):
             column = HEADS.index(head)
-            data = lightgbm.Dataset(table, labels[:, column], categorical_feature=categories)
-            check = lightgbm.Dataset(later[0], later[1][:, column], reference=data)
+            data = lightgbm.Dataset(table, labels[:, column].copy(), categorical_feature=categories)
+            check = lightgbm.Dataset(later[0], later[1][:, column].copy(), reference=data)
             boosters[head] = lightgbm.train(
                 parameters,
                 data,

@@ -1,0 +1,130 @@
+"""What is known of one person: past, follows, what was hidden and what was seen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from zhiliu.catalog.columns import VideoColumns
+from zhiliu.labels.rules import UNDO_OF_TYPE, heads_of
+from zhiliu.live.past import JOINED, Fact, Past
+from zhiliu.types import I32, Event, EventType, History, StoredEvent
+
+SEEN: Final = 2000
+"""Videos a person is remembered to have seen; larger: fewer repeats, more memory (0.1 KB each)."""
+FOLDED: Final = JOINED | set(UNDO_OF_TYPE)
+CHOICES: Final = (EventType.FOLLOW, EventType.UNFOLLOW, EventType.HIDE)
+"""Events that hold until they are undone, however old."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """One moment of a person, for a query."""
+
+    history: History
+    followed: tuple[str, ...]  # newest first
+    hidden: I32  # (H,) rows
+    hidden_authors: tuple[str, ...]
+    seen: I32  # (S,) rows seen before those of ``history``
+
+
+class PersonState:
+    """Built from the log at the first request, then kept up to date. ``pending`` is what came since."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        """Held while folding; whoever holds it may take the lock of LiveState, never the other way round."""
+        self.pending: list[StoredEvent] = []
+        self.stale = True  # the log must be read (again)
+        self.view: PersonView | None = None
+        self.past = Past(1)
+        self.seen: dict[int, None] = {}
+        self.follow_at: dict[str, tuple[int, int, bool]] = {}  # author -> (time, offset, follows)
+        self.hidden: set[int] = set()
+        self.hidden_authors: set[str] = set()
+
+    def rebuild(
+        self, events: Iterable[StoredEvent], choices: Iterable[StoredEvent], videos: VideoColumns, keep: int
+    ) -> None:
+        """Start anew from the log; an offset counts once. ``choices`` reach further back than ``events``."""
+        listed = sorted({stored.offset: stored for stored in events}.values(), key=by_time)
+        self.seen, self.follow_at, self.hidden, self.hidden_authors = {}, {}, set(), set()
+        for stored in choices:
+            self.decide(stored, row_of(stored.event, videos), videos)
+        facts = [fact for stored in listed if (fact := self.choose(stored, videos)) is not None]
+        self.past = Past.fold(facts, keep)
+        self.view = None
+
+    def update(self, events: Iterable[StoredEvent], videos: VideoColumns) -> None:
+        """Add what came since; sets ``stale`` when something came too late to be added on its own."""
+        for stored in events:
+            self.view = None
+            fact = self.choose(stored, videos)
+            if fact is not None and not self.past.add(fact):
+                self.stale = True
+
+    def choose(self, stored: StoredEvent, videos: VideoColumns) -> Fact | None:
+        """Remember what does not depend on order; the rest comes back as a fact for the past."""
+        event = stored.event
+        row = row_of(event, videos)
+        if event.type in CHOICES:
+            self.decide(stored, row, videos)
+        if row < 0 or event.type not in FOLDED:
+            return None
+        if event.type in JOINED:
+            self.seen.pop(row, None)
+            self.seen[row] = None
+            if len(self.seen) > SEEN:
+                del self.seen[next(iter(self.seen))]
+        return Fact(stored, row, heads_of(event, int(videos.duration_ms[row])))
+
+    def decide(self, stored: StoredEvent, row: int, videos: VideoColumns) -> None:
+        """Follow, unfollow, hide: the newest word about an author counts."""
+        event = stored.event
+        author = author_of(event, row, videos)
+        if event.type is not EventType.HIDE:
+            said = (event.time, stored.offset, event.type is EventType.FOLLOW)
+            if author and said > self.follow_at.get(author, (-1, -1, False)):
+                self.follow_at[author] = said
+        elif event.props.get("scope") == "author":
+            if author:
+                self.hidden_authors.add(author)
+        elif row >= 0:
+            self.hidden.add(row)
+
+    def look(self, rows: int) -> PersonView:
+        """As of the last event; made once and kept until the next."""
+        if self.view is None:
+            history = self.past.history(rows)
+            followed = sorted(((at, author) for author, at in self.follow_at.items() if at[2]), reverse=True)
+            older = self.seen.keys() - set(history.video.tolist())
+            self.view = PersonView(
+                history,
+                tuple(author for _, author in followed),
+                np.array(sorted(self.hidden), np.int32),
+                tuple(sorted(self.hidden_authors)),
+                np.array(sorted(older), np.int32),
+            )
+        return self.view
+
+
+def by_time(stored: StoredEvent) -> tuple[int, int]:
+    """The order of a person's life."""
+    return stored.event.time, stored.offset
+
+
+def row_of(event: Event, videos: VideoColumns) -> int:
+    """Catalogue row an event is about; -1 for none."""
+    return videos.row_of.get(event.video_id, -1) if event.video_id is not None else -1
+
+
+def author_of(event: Event, row: int, videos: VideoColumns) -> str:
+    """Whom a follow or hide is about: as said in ``props.author_id``, else the author of the video; may be empty."""
+    said = event.props.get("author_id")
+    if isinstance(said, str) and said:
+        return said
+    return videos.authors.names[videos.author[row]] if row >= 0 else ""

@@ -1,0 +1,36 @@
+"""Blends what a ranker predicts into the one number the slate is ordered by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+
+from zhiliu.live.world import World
+from zhiliu.types import F32
+
+
+class WeightedSum:
+    """Σ weight · head over the heads that are both weighted and predicted; ``settings.feed.weights``."""
+
+    name = "weighted_sum"
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self.weights = dict(weights)
+
+    @classmethod
+    def from_world(cls, world: World) -> Self:
+        """With the weights of the settings."""
+        return cls(world.settings.feed.weights)
+
+    def score(self, heads: Mapping[str, F32]) -> F32:
+        """(C,) the higher the better; zeros when no head has a weight."""
+        if not heads:
+            raise ValueError("the ranker predicted no head; there is nothing to order by")
+        total = np.zeros(len(next(iter(heads.values()))), np.float32)
+        for name, probability in heads.items():
+            weight = self.weights.get(name)
+            if weight:
+                total += np.float32(weight) * probability
+        return total

@@ -53,6 +53,15 @@ class FeedSettings(Section):
     """MMR trade-off: 0 is the score alone, 1 is variety alone."""
     author_gap: int = Field(default=4, ge=0)
     """The same author not again within this many slots."""
+    topic_gap: int = Field(default=1, ge=0)
+    """The same first topic not again within this many slots; 0 lets a slate be about one thing."""
+    filters: tuple[str, ...] = ("available", "surface", "seen", "hidden")
+    """Rules every candidate must pass, in this order; ``available`` goes first."""
+    hydrators: tuple[str, ...] = ()
+    """Components that add columns before ranking; the trained ranker brings its own features."""
+    ranker: str = "auto"
+    """``auto``: the trained one of the artifact, ``popularity`` without one."""
+    explainer: str = "reasons"
 
 
 class ServeSettings(Section):

@@ -74,7 +74,7 @@ def test_one_impression_becomes_its_events(tmp_path: Path) -> None:
     }
     assert {e["time"] for t, e in by_type.items() if t != "impression"} == {time_ms + play_ms}
     assert {e["request_id"] for e in by_type.values()} == {f"kr:{user}:{time_ms}"}
-    assert {e["surface"] for e in by_type.values()} == {f"tab{tab}"}
+    assert {e["surface"] for e in by_type.values()} == {"for_you" if tab == 1 else f"tab{tab}"}
     author = pl.read_parquet(DATA / "videos.parquet").filter(pl.col("video_id") == video)["author_id"][0]
     assert json.loads(by_type["follow"]["props"]) == {"author_id": str(author)}
 

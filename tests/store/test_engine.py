@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -162,6 +163,35 @@ def test_turns_are_taken_in_the_order_of_asking() -> None:
     for thread in threads:
         thread.join()
     assert order == list(range(8))
+
+
+def test_ctrl_c_while_waiting_for_a_turn_leaves_the_turn_to_others() -> None:
+    turn = Turn()
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        while not turn._waiting:
+            pass
+        signal.pthread_kill(main, signal.SIGINT)
+
+    holding, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with turn:
+            holding.set()
+            assert let_go.wait(10)
+
+    holder, interrupter = threading.Thread(target=hold), threading.Thread(target=interrupt)
+    holder.start()
+    assert holding.wait(10)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        turn.__enter__()
+    let_go.set()
+    holder.join()
+    interrupter.join()
+    with turn:
+        assert turn._taken
 
 
 def test_the_database_passes_sqlites_own_check(tmp_path: Path) -> None:

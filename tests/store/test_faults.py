@@ -75,6 +75,36 @@ def test_a_hundred_kills_lose_and_double_no_acknowledged_event(tmp_path: Path) -
     kill_cycles(tmp_path, 100)
 
 
+LOADER = """
+import sys, polars as pl
+from zhiliu.store import open_store
+rows = 150_000
+frame = pl.DataFrame({"event_id": pl.int_range(rows, eager=True).cast(pl.String)}).with_columns(
+    type=pl.lit("view"), time=pl.lit(1_650_000_000_000), person_id=pl.col("event_id").str.head(2))
+with open_store(sys.argv[1]) as store:
+    print("ready", flush=True)
+    store.bulk_events(frame)
+    print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.2, 0.3])
+def test_a_killed_bulk_load_has_stored_everything_or_nothing(tmp_path: Path, after_s: float) -> None:
+    url = f"sqlite:///{tmp_path}/zhiliu.db"
+    with open_store(url) as store:
+        store.events.append([event("before")])
+    with subprocess.Popen([sys.executable, "-c", LOADER, url], stdout=subprocess.PIPE) as loader:
+        assert loader.stdout is not None
+        assert loader.stdout.readline() == b"ready\n"
+        time.sleep(after_s)
+        loader.send_signal(signal.SIGKILL)
+        done = loader.stdout.read() == b"done\n"
+    with open_store(url) as store:
+        assert store.events.count() in ({150_001} if done else {1, 150_001})
+        assert len(store.events.history("p1", START_MS + 1, 10)) == 1
+        assert store.events.append([event("after")]).accepted == 1
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 6 MB."""

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from zhiliu.artifact import Artifact
 from zhiliu.evaluate.ranking import Rows
+from zhiliu.events.connectors.kuairand_impressions import surface_of_tab
 from zhiliu.features.builder import Features
-from zhiliu.features.context import surface_code
 from zhiliu.labels.rules import COMPLETE_RATIO
 from zhiliu.rank.model import RankerModel
-from zhiliu.train.log import TrainingLog
+from zhiliu.train.log import TrainingLog, surface_codes
 from zhiliu.types import F32, HEADS, I32, I64
 
 State = Literal["frozen", "live"]
@@ -76,14 +76,13 @@ def read_impressions(file: Path, log: TrainingLog) -> Impressions:
         raise ImpressionsError(f"{file}: no row names a video of this workspace; import its catalogue first")
     people = {name: i for i, name in enumerate(log.people)}
     names = rows["user_id"].to_list()
-    tabs = rows["tab"].to_list()
-    code_of = {tab: surface_code(surface_of_tab(tab)) for tab in set(tabs)}
+    surfaces = rows.select(surface_of_tab(pl.col("tab")).alias("surface"))["surface"]
     return Impressions(
         person=codes(rows["user_id"], people),
         group=rows["user_id"].rank("dense").to_numpy().astype(np.int64) - 1,
         names=names,
         video=video,
-        surface=np.array([code_of[tab] for tab in tabs], np.int32),
+        surface=surface_codes(surfaces),
         time_ms=rows["time_ms"].cast(pl.Int64).to_numpy(),
         labels=labels_of(rows),
         left_out=int((~known).sum()),
@@ -97,11 +96,6 @@ def labels_of(rows: pl.DataFrame) -> F32:
     )
     columns = [complete.alias(h) if h == "complete" else pl.col(COLUMNS[h]).alias(h) for h in HEADS]
     return rows.select(columns).cast(pl.Float32).to_numpy()
-
-
-def surface_of_tab(tab: int) -> str:
-    """KuaiRand's tab 1 is the main feed."""
-    return "for_you" if tab == 1 else f"tab{tab}"
 
 
 def codes(names: pl.Series, place: dict[str, int]) -> I32:

@@ -58,7 +58,15 @@ class Turn:
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
-        mine.acquire()  # released by the one before us
+        try:
+            mine.acquire()  # released by the one before us
+        except BaseException:  # Ctrl-C while waiting: nobody would pass the turn on
+            with self._guard:
+                if mine in self._waiting:
+                    self._waiting.remove(mine)
+                    raise
+            self.__exit__()
+            raise
 
     def __exit__(self, *exc_info: object) -> None:
         with self._guard:

@@ -42,6 +42,13 @@ ACTIONS = (
 NOTHING = pl.lit(None, pl.String)
 
 
+def surface_of_tab(tab: pl.Expr) -> pl.Expr:
+    """Surface of a tab number: tab 1 is the main feed, the others keep their number."""
+    return (
+        pl.when(tab == 1).then(pl.lit("for_you")).otherwise(pl.concat_str(pl.lit("tab"), tab.cast(pl.String)))
+    )
+
+
 class Twins:
     """Finds rows written twice: identical in every column, in one chunk or two neighbours.
 
@@ -78,7 +85,7 @@ def events(raw: pl.DataFrame, name: str, texts: Texts, authors: pl.DataFrame, no
         rows.group_by("user_id", "video_id", "time_ms", maintain_order=True)
         .agg(pl.first(ROW, "tab"), pl.col(*FLAGS, "play_time_ms").max())
         .with_columns(
-            surface=pl.format("tab{}", "tab"),
+            surface=surface_of_tab(pl.col("tab")),
             request_id=pl.format("kr:{}:{}", "user_id", "time_ms"),
             key=pl.format("{}:{}:{}", "user_id", "video_id", "time_ms"),
             after=pl.col("time_ms") + pl.col("play_time_ms"),

@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -165,33 +167,40 @@ def test_turns_are_taken_in_the_order_of_asking() -> None:
     assert order == list(range(8))
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGUSR1 does what Ctrl-C does; SIGINT itself is ignored in a shell's background jobs."""
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_while_waiting_for_a_turn_leaves_the_turn_to_others() -> None:
-    turn = Turn()
-    main = threading.get_ident()
-
-    def interrupt() -> None:
-        while not turn._waiting:
-            pass
-        signal.pthread_kill(main, signal.SIGINT)
-
+    turn, main = Turn(), threading.get_ident()
     holding, let_go = threading.Event(), threading.Event()
 
     def hold() -> None:
         with turn:
             holding.set()
-            assert let_go.wait(10)
+            let_go.wait(10)
 
-    holder, interrupter = threading.Thread(target=hold), threading.Thread(target=interrupt)
-    holder.start()
+    def interrupt() -> None:
+        while not turn._waiting:
+            time.sleep(0.001)
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    threads = [threading.Thread(target=hold), threading.Thread(target=interrupt)]
+    threads[0].start()
     assert holding.wait(10)
-    interrupter.start()
+    threads[1].start()
     with pytest.raises(KeyboardInterrupt):
         turn.__enter__()
     let_go.set()
-    holder.join()
-    interrupter.join()
+    for thread in threads:
+        thread.join()
     with turn:
-        assert turn._taken
+        assert not turn._waiting
 
 
 def test_the_database_passes_sqlites_own_check(tmp_path: Path) -> None:

@@ -48,32 +48,32 @@ class Turn:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
-        self._taken = False
+        self._owner: threading.Lock | None = None
 
     def __enter__(self) -> None:
-        with self._guard:
-            if not self._taken:
-                self._taken = True
-                return
-            mine = threading.Lock()
-            mine.acquire()
-            self._waiting.append(mine)
+        mine = threading.Lock()
+        mine.acquire()
         try:
+            with self._guard:
+                if self._owner is None:
+                    self._owner = mine
+                    return
+                self._waiting.append(mine)
             mine.acquire()  # released by the one before us
-        except BaseException:  # Ctrl-C while waiting: nobody would pass the turn on
+        except BaseException:  # Ctrl-C while waiting: without this nobody would pass the turn on
             with self._guard:
                 if mine in self._waiting:
                     self._waiting.remove(mine)
-                    raise
-            self.__exit__()
+                owned = self._owner is mine
+            if owned:
+                self.__exit__()
             raise
 
     def __exit__(self, *exc_info: object) -> None:
         with self._guard:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._taken = False
+            self._owner = self._waiting.popleft() if self._waiting else None
+            if self._owner is not None:
+                self._owner.release()
 
 
 def connect_sqlite(path: Path) -> sqlite3.Connection:

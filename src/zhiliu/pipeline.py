@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
 
-from zhiliu.protocols import Explainer, Filter, Hydrator, Objective, Ranker, Reranker, Source
-from zhiliu.types import Candidates, Query, Slate
+from zhiliu.protocols import Explainer, FeatureRanker, Filter, Hydrator, Objective, Ranker, Reranker, Source
+from zhiliu.types import F32, Candidates, Query, Slate
 
 log = structlog.get_logger()
 
@@ -39,9 +39,10 @@ class Pipeline:
         candidates = candidates.take(np.arange(min(self.rank_limit, len(candidates))))
         for hydrator in self.hydrators:
             candidates = candidates.with_columns(hydrator.hydrate(query, candidates))
-        heads = self.ranker.predict(query, candidates)
+        heads, features = predict(self.ranker, query, candidates)
         score = self.objective.score(heads)
-        ranked = candidates.with_columns({f"head:{name}": p for name, p in heads.items()} | {"score": score})
+        told = {f"head:{name}": p for name, p in heads.items()} | {"score": score}
+        ranked = candidates.with_columns(told | features)
         items = ranked.take(self.reranker.arrange(query, ranked, k))
         slate = Slate(
             request_id=query.request_id,
@@ -77,6 +78,14 @@ class Pipeline:
             dropped[rule.name] = int(len(candidates) - np.count_nonzero(keep))
             candidates = candidates.take(keep)
         return candidates, dropped
+
+
+def predict(ranker: Ranker, query: Query, candidates: Candidates) -> tuple[Mapping[str, F32], dict[str, F32]]:
+    """Heads, and ``features`` (C, F) of a ranker that tells them: the decision log keeps those of the slate."""
+    if not isinstance(ranker, FeatureRanker):
+        return ranker.predict(query, candidates), {}
+    heads, features = ranker.predict_with_features(query, candidates)
+    return heads, {"features": features} if features.size else {}
 
 
 def candidate_hash(candidates: Candidates) -> str:

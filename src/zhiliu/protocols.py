@@ -73,6 +73,15 @@ class Ranker(Protocol):
 
 
 @runtime_checkable
+class FeatureRanker(Ranker, Protocol):
+    """A ranker that tells what it read."""
+
+    def predict_with_features(self, query: Query, candidates: Candidates) -> tuple[Mapping[str, F32], F32]:
+        """As ``predict``, and the numeric features (C, F) that led to it."""
+        ...
+
+
+@runtime_checkable
 class Objective(Protocol):
     """Blends heads into one score."""
 
@@ -133,7 +142,7 @@ class EventLog(Protocol):
     def history(
         self, person: str, before_ms: int, limit: int, types: Sequence[EventType] | None = None
     ) -> Sequence[StoredEvent]:
-        """The newest ``limit`` events of a person with time < ``before_ms``, oldest first; only ``types`` if given."""
+        """The newest ``limit`` events of a person before ``before_ms``, oldest first; of ``types`` only, if given."""
         ...
 
     def last_offset(self) -> int:

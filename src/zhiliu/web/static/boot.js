@@ -1,6 +1,11 @@
 // What the server put into the page: language, strings, who is watching.
 export const boot = JSON.parse(document.getElementById("boot").textContent);
 
+const loaded = performance.now();
+
+/** The server's clock, ms UTC: right even when this device's is not, or when the server replays another day. */
+export const now = () => Math.round(boot.now_ms + performance.now() - loaded);
+
 /** A string of the page's language with {names} filled in. */
 export function t(key, values = {}) {
   return (boot.strings[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));

@@ -1,6 +1,6 @@
 // What the person does goes out in small batches. Event ids are made here, so sending twice counts once.
 import { ApiError, call } from "./api.js";
-import { unique, who } from "./boot.js";
+import { now, unique, who } from "./boot.js";
 
 const BATCH = 50;
 const LINGER_MS = 800;
@@ -18,7 +18,7 @@ export class EventQueue {
   }
 
   add(type, { request_id, video_id, surface, props = {} }) {
-    const event = { event_id: unique(), type, time: Date.now(), ...who, video_id, request_id, surface, props };
+    const event = { event_id: unique(), type, time: now(), ...who, video_id, request_id, surface, props };
     this.waiting = [...this.waiting, event].slice(-KEPT);
     if (this.waiting.length >= BATCH) this.flush();
     else this.later();

@@ -45,7 +45,7 @@ function body(answer) {
   if (answer.heads.length) parts.push(predictions(answer.heads));
   if (answer.attributions.length) {
     const rows = answer.attributions.map(({ feature, effect }) =>
-      make("tr", {}, make("th", { scope: "row" }, feature), make("td", {}, signed(effect))));
+      make("tr", {}, make("th", { scope: "row" }, known(`group_${feature}`, feature)), make("td", {}, signed(effect))));
     parts.push(section(t("why_attributions"), make("table", {}, make("tbody", {}, ...rows))));
   }
   parts.push(section(t("why_facts"), pairs([

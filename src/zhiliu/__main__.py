@@ -1,0 +1,5 @@
+"""``python -m zhiliu``."""
+
+from zhiliu.cli import main
+
+main()

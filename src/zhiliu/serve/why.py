@@ -1,0 +1,61 @@
+"""The why answer: what the decision log kept, with names and weights put back in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from zhiliu.serve.answers import Attribution, HeadShare, Why
+from zhiliu.serve.engine import Engine
+from zhiliu.types import Decision, DecisionItem
+
+SHOWN = 8
+"""Attributions told, the strongest first."""
+
+
+async def explain(engine: Engine, decision: Decision, item: DecisionItem) -> Why:
+    """One slot of a served page in full."""
+    names = await asyncio.to_thread(engine.feature_names, decision.model)
+    return Why(
+        request_id=decision.request_id,
+        video_id=item.video_id,
+        slot=item.slot,
+        time_ms=decision.time_ms,
+        surface=decision.surface,
+        mode=decision.mode,
+        model=decision.model,
+        policy=decision.policy,
+        propensity=item.propensity,
+        score=item.score,
+        candidate_count=decision.candidate_count,
+        sources=item.sources,
+        reasons=item.reasons,
+        heads=head_shares(item.heads, engine.settings.feed.weights),
+        features=named_features(names, item.features),
+        attributions=strongest(await engine.attributions(decision, item), SHOWN),
+        dropped=decision.dropped,
+        failed=decision.failed,
+        context=decision.context,
+    )
+
+
+def head_shares(heads: dict[str, float], weights: dict[str, float]) -> list[HeadShare]:
+    """Every head, those that moved the score most first; a head without a weight moved nothing."""
+    shares = [
+        HeadShare(head, value, weights.get(head, 0.0), value * weights.get(head, 0.0))
+        for head, value in heads.items()
+    ]
+    return sorted(shares, key=lambda share: -abs(share.contribution))
+
+
+def named_features(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """Values by name; by number when the artifact that knows the names is gone."""
+    if len(names) != len(values):
+        names = [f"feature {i}" for i in range(len(values))]
+    return dict(zip(names, values, strict=True))
+
+
+def strongest(effects: dict[str, float], shown: int) -> list[Attribution]:
+    """The features that moved the score most."""
+    ordered = sorted(effects.items(), key=lambda pair: -abs(pair[1]))[:shown]
+    return [Attribution(feature, effect) for feature, effect in ordered if effect != 0]

@@ -8,30 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from small_catalogue import NOW_MS, videos
 
 from zhiliu.serve.app import create_app
 from zhiliu.settings import ServeSettings, Settings
 from zhiliu.store import Store, open_store
 from zhiliu.testing.server import serving
-from zhiliu.types import Person, Video
-
-VIDEOS = 60
-DAY_MS = 86_400_000
-NOW_MS = 1_790_000_000_000  # Sep 2026
-
-
-def videos() -> list[Video]:
-    return [
-        Video(
-            video_id=f"v{i}",
-            author_id=f"a{i % 12}",
-            title=f"第 {i} 课",
-            tags=(f"t{i % 7}", f"t{i % 5}"),
-            duration_ms=20_000 + 1000 * i,
-            published_ms=NOW_MS - i * DAY_MS,
-        )
-        for i in range(VIDEOS)
-    ]
+from zhiliu.types import Person
 
 
 @pytest.fixture
@@ -69,13 +52,3 @@ def event() -> Callable[..., dict[str, Any]]:
         return {key: value for key, value in one.items() if value is not None}
 
     return make
-
-
-def feed(client: httpx.Client, **query: Any) -> Any:
-    answer = client.get("/api/v1/feed", params={"person_id": "7"} | query)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def video_ids(page: Any) -> list[str]:
-    return [item["video"]["video_id"] for item in page["items"]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from conftest import NOW_MS, VIDEOS, feed, video_ids
+from small_catalogue import NOW_MS, VIDEOS, feed, video_ids
 
 from zhiliu.artifact import new_artifact
 from zhiliu.settings import Settings
@@ -118,7 +118,9 @@ def test_a_cursor_goes_on_without_repeats_after_a_swap(client: httpx.Client, set
     assert len(second["items"]) == VIDEOS - 20
 
 
-def test_events_go_on_counting_after_a_swap(client: httpx.Client, settings: Settings, store: Store, event: Any) -> None:
+def test_events_go_on_counting_after_a_swap(
+    client: httpx.Client, settings: Settings, store: Store, event: Any
+) -> None:
     first = video_ids(feed(client))[0]
     client.post("/api/v1/events", json=[event(type="hide", video_id=first)])
     version = write_artifact(settings, 0).name

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import feed, video_ids
+from small_catalogue import feed, video_ids
 
 from zhiliu.store import Store
 

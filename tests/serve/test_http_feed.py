@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import VIDEOS, feed, video_ids
+from small_catalogue import VIDEOS, feed, video_ids
 
 from zhiliu.serve.cursor import pack, unpack
 from zhiliu.store import Store

@@ -55,7 +55,7 @@ class Checkpoint:
         A file that does not fit is worth a warning, not an error: the log has everything.
         """
         try:
-            with np.load(self.path, allow_pickle=False) as opened:
+            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as opened:
                 saved: dict[str, NDArray[Any]] = {name: opened[name] for name in opened.files}
             offset = int(saved["offset"])
             if int(saved["schema"]) != SCHEMA or str(saved["event_id"]) != self._event_id(offset):

@@ -74,6 +74,7 @@ def take_in(settings: Settings, data: Path) -> None:
 def learn_and_judge(settings: Settings, data: Path, scratch: Path, steps: Steps) -> dict[str, Any]:
     """Train what is missing and compare everything on the days after the cut."""
     from zhiliu.cli.workspace import store_of
+    from zhiliu.labels.interactions import load_events
     from zhiliu.train.log import TrainingLog
 
     steps("snapshot", 0.0)
@@ -81,17 +82,21 @@ def learn_and_judge(settings: Settings, data: Path, scratch: Path, steps: Steps)
         snapshot = store.snapshot(scratch / "snapshot")
     steps("load the past", 0.0)
     zone = settings.timezone_offset_h
-    past = TrainingLog.load(scratch / "snapshot", until_ms=UNTIL_MS, timezone_offset_h=zone)
+    events = load_events(scratch / "snapshot")
+    past = TrainingLog.load(scratch / "snapshot", until_ms=UNTIL_MS, timezone_offset_h=zone, events=events)
     mark = f"{snapshot['last_offset']}:{UNTIL_MS}"
     ours = trained("multitask", settings.artifacts, scratch, past, mark, steps)
     baselines = {
         name: trained(name, settings.workspace / "baselines" / name, scratch, past, mark, steps)
         for name in BASELINES
     }
+    retrieval, found = judge_retrieval(past, scratch, ours, steps)
+    del past
     steps("load the future", 0.0)
-    whole = TrainingLog.load(scratch / "snapshot", timezone_offset_h=zone)
+    whole = TrainingLog.load(scratch / "snapshot", timezone_offset_h=zone, events=events)
     report = judge_rankers(data, scratch, whole, ours, baselines, steps)
-    report |= judge_retrieval(whole, ours, steps, report)
+    report["retrieval"] = retrieval
+    report["text"] += "\n\n" + found
     report["last_event_ms"] = int(snapshot["max_ms"])
     report["model"] = ours.version
     return report
@@ -171,10 +176,16 @@ def judge_rankers(
 
 
 def judge_retrieval(
-    whole: TrainingLog, ours: Artifact, steps: Steps, report: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Recall of each source on the same days."""
-    return {}
+    past: TrainingLog, scratch: Path, ours: Artifact, steps: Steps
+) -> tuple[dict[str, Any], str]:
+    """Recall of each source on the same days, and as a table."""
+    from zhiliu.evaluate.retrieval import TrainedWorld, evaluate_retrieval, trained_sources
+    from zhiliu.evaluate.tables import aligned
+
+    sources = trained_sources(TrainedWorld.of(past.videos, ours))
+    report = evaluate_retrieval(scratch / "snapshot", past, sources, cut_ms=UNTIL_MS, progress=steps)
+    title = f"1–8 May, {report.positives} new long views of {report.people} people, {report.videos} videos, by source"
+    return report.as_dict(), title + "\n" + aligned(report.lines())
 
 
 def open_feed(settings: Settings, last_event_ms: int, port: int) -> None:

@@ -175,7 +175,7 @@ def future_of(snapshot: Path, log: TrainingLog, cut_ms: int, limit: int | None, 
     """
     events = load_events(snapshot).filter(pl.col("time_ms") >= cut_ms)
     rows = interactions(events) if len(events) else None
-    if rows is None or not rows["long_view"].any():
+    if rows is None or not rows["long_view"].sum():
         raise ValueError(f"{snapshot}: no long view at or after {cut_ms} ms; move the cut back")
     watched = rows.filter(pl.col("long_view") == 1).unique(["person", "video_row"], maintain_order=True)
     grouped = watched.group_by("person", maintain_order=True).agg("video_row")

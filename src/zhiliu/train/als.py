@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
 
 from zhiliu.features.fold_in import confidence
 from zhiliu.train.log import TrainingLog
@@ -17,7 +18,6 @@ from zhiliu.train.retrieval_data import (
     THREADS,
     Progress,
     decayed_long_views,
-    few_threads,
     interest_matrix,
     log_level,
     open_log,
@@ -88,7 +88,7 @@ def factorise(matrix: sp.csr_matrix, config: AlsConfig, seed: int, progress: Pro
 
     weighted = matrix.copy()
     weighted.data = confidence(weighted.data, config.alpha)
-    with few_threads():
+    with threadpool_limits(1, "blas"):  # implicit has its own threads; BLAS threads inside them only wait
         model = AlternatingLeastSquares(
             factors=config.factors,
             regularization=config.regularization,

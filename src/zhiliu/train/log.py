@@ -43,15 +43,21 @@ class TrainingLog:
 
     @classmethod
     def load(
-        cls, snapshot: Path, *, until_ms: int | None = None, timezone_offset_h: float = 8.0
+        cls,
+        snapshot: Path,
+        *,
+        until_ms: int | None = None,
+        timezone_offset_h: float = 8.0,
+        events: pl.DataFrame | None = None,
     ) -> TrainingLog:
         """Read a snapshot folder; nothing at or after ``until_ms`` is kept, not even in counters.
 
+        ``events`` from ``load_events`` saves reading them again for another cut.
+
         Raises:
             ValueError: no usable event.
-
         """
-        events = load_events(snapshot)
+        events = load_events(snapshot) if events is None else events
         if until_ms is not None:
             events = events.filter(pl.col("time_ms") < until_ms)
         if events.is_empty():

@@ -29,9 +29,9 @@ class TwoTowerConfig:
     """Rows of the past a person is told by; small: fast, large: long memory."""
     batch: int = 2048
     """Examples a step; each is a negative for all the others."""
-    epoch_rows: int = 200_000
+    epoch_rows: int = 150_000
     """Examples drawn an epoch, newer and stronger ones more often."""
-    epochs: int = 6
+    epochs: int = 4
     patience: int = 1
     """Epochs without improvement on the last day before it stops."""
     learning_rate: float = 2e-3
@@ -149,8 +149,11 @@ class Training:
         if id_dropout > 0:
             known = known * (torch.rand_like(known) >= id_dropout)
         content = self.videos.content(batch.unique, known, *self.examples.facts(batch.unique))  # (n, D)
-        past = torch.nn.functional.embedding(batch.past, content)  # its backward is faster than indexing's
-        person = self.people(past, batch.kind, batch.gap, batch.mask, batch.codes, batch.numeric)
+        look_up = torch.nn.functional.embedding  # its backward is faster than indexing's
+        past, asked = look_up(batch.past, content), look_up(batch.past, content @ self.people.query)
+        person = self.people.vector(
+            past, asked, batch.kind, batch.gap, batch.mask, batch.codes, batch.numeric
+        )
         at = batch.place
         video = self.videos(content[at], batch.video, known[at], batch.level)
         return person @ video.T  # type: ignore[no-any-return]

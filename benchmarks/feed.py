@@ -80,7 +80,10 @@ def write_artifact(url: str, root: Path, folder: Path, now_ms: int) -> str:
     with new_artifact(root, created_ms=now_ms) as writer:
         writer.json("video_ids", log.videos.ids)
         writer.array("popularity", rng.random(n, np.float32))
-        writer.array("als_video", rng.standard_normal((n, WIDTH), np.float32))
+        als = rng.standard_normal((n, WIDTH + 1), np.float32)
+        writer.array("als_video", als)
+        writer.array("als_gram", als[:, :-1].T @ als[:, :-1])
+        writer.json("als", {"regularization": 0.1, "alpha": 1.0})
         writer.array("similar_ids", rng.integers(0, n, (n, SIMILAR), np.int32))
         writer.array("similar_scores", -np.sort(-rng.random((n, SIMILAR), np.float32), 1))
         quick = TwoTowerConfig(epochs=1, epoch_rows=4096)

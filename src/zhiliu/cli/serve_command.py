@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated
 
 import typer
@@ -18,6 +19,8 @@ def command(
     ] = None,
 ) -> None:
     """Serve feeds over HTTP until SIGTERM; prints one line with the address when ready."""
+    # One thread a product: a server scales by requests and processes, and numpy reads this when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from zhiliu.serve import logs  # here, so that `zhiliu --help` stays fast
     from zhiliu.serve.run import ServeError, serve
     from zhiliu.store import StoreError

@@ -23,6 +23,8 @@ WAITING: Final = 10_000
 """Decisions that wait to be written; beyond it new ones are lost, and counted."""
 BATCH: Final = 500
 """Written in one transaction."""
+LINGER_S: Final = 0.1
+"""A decision may wait this long for others: at 250 pages a second a transaction each costs an eighth of a core."""
 GREEDY_PROPENSITY: Final = 1.0
 
 
@@ -99,6 +101,7 @@ class StoreRecorder:
                 self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
                 if not self._waiting:
                     return
+                self._changed.wait_for(lambda: len(self._waiting) >= BATCH or self._closed, LINGER_S)
                 taken = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
                 self._writing = self._decide(taken)
                 self._busy = True

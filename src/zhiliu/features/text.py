@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from zhiliu.types import F32
 
 HAN = re.compile(r"[\u3400-\u9fff]")
-PIECES = re.compile(r"[\u3400-\u9fff]+|[^\W_]+", re.UNICODE)
+PIECES = re.compile(r"[\u3400-\u9fff]+|[^\W_\u3400-\u9fff]+")
 SMALL_GROUP = 2.0
 """A language's mean counts n / (n + 2): the only video of its language must not become zero."""
 MISSING_ENCODER = "text embeddings need the extra: pip install 'zhiliu[text]'"

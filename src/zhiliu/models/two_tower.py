@@ -98,8 +98,21 @@ class PersonTower(nn.Module):
 
         Somebody without a past gets the profile's vector: masked sums are 0, not NaN.
         """
+        return self.vector(past, past @ self.query, kind, gap, mask, codes, numeric)
+
+    def vector(
+        self,
+        past: Tensor,
+        asked: Tensor,
+        kind: Tensor,
+        gap: Tensor,
+        mask: Tensor,
+        codes: Tensor,
+        numeric: Tensor,
+    ) -> Tensor:
+        """As ``forward``, with ``asked`` (B, T, H) = past @ query given: training asks a video once, not a row."""
         row = mask.unsqueeze(2)  # (B, T, 1)
-        logit = past @ self.query + self.standing(kind * GAPS + gap)  # (B, T, H)
+        logit = asked + self.standing(kind * GAPS + gap)  # (B, T, H)
         attention = torch.exp(logit.clamp(-15, 15)) * row
         attention = attention / (attention.sum(1, keepdim=True) + 1e-6)
         liked = ((kind == 2) | (kind == 3)).to(past.dtype).unsqueeze(2) * row

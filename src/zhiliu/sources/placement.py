@@ -84,7 +84,7 @@ class Placement:
         ``scores`` is overwritten.
         """
         scores[~self.servable] = -np.inf
-        for had in (query.history.video, query.seen):
+        for had in (query.history.video, query.seen, query.hidden):
             rows = self.of_videos(had)
             scores[rows[rows >= 0]] = -np.inf
         best = top_k(scores, k)

@@ -16,7 +16,8 @@ from zhiliu.types import F32, Candidates, Query
 class AlsSource:
     """People who were interested in the same videos were interested in these. Needs a past; else finds nothing."""
 
-    vectors: F32  # (N, D + 1), the last column is the popularity term
+    vectors: F32  # (N, D)
+    level: F32  # (N,) the popularity term
     gram: F32  # (D, D)
     regularization: float
     alpha: float
@@ -29,8 +30,12 @@ class AlsSource:
         """Of the world's artifact, which has the files of ``needs``."""
         artifact = artifact_of(world, cls.name)
         facts = artifact.json("als")
+        vectors = artifact.array("als_video")
         return cls(
-            np.ascontiguousarray(artifact.array("als_video")),
+            np.ascontiguousarray(
+                vectors[:, :-1]
+            ),  # D is a multiple of the cache line, D + 1 is a fifth slower
+            np.ascontiguousarray(vectors[:, -1]),
             np.ascontiguousarray(artifact.array("als_gram")),
             float(facts["regularization"]),
             float(facts["alpha"]),
@@ -43,7 +48,5 @@ class AlsSource:
         rows, interest = strongest(rows, interest)
         if not len(rows):
             return Candidates.empty()
-        person = fold_in(
-            self.vectors[rows, :-1], confidence(interest, self.alpha), self.gram, self.regularization
-        )
-        return self.placement.best(query, self.vectors @ np.append(person, np.float32(1)), k)
+        person = fold_in(self.vectors[rows], confidence(interest, self.alpha), self.gram, self.regularization)
+        return self.placement.best(query, self.vectors @ person + self.level, k)

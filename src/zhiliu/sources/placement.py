@@ -12,7 +12,7 @@ from zhiliu.artifact import Artifact
 from zhiliu.catalog.columns import VideoColumns
 from zhiliu.features.interest import interest, known_labels
 from zhiliu.index.exact import top_k
-from zhiliu.types import F32, I32, Bool, Candidates, Query
+from zhiliu.types import F32, I32, Candidates, Query
 
 RECENT_HALF_LIFE_MS = 7 * 86_400_000
 """A past watch says half as much about today after this time."""
@@ -54,22 +54,22 @@ class Placement:
 
     rows: I32  # (N_artifact,) catalogue rows, -1 if gone
     positions: I32  # (N_catalogue,) artifact rows, -1 if new
-    servable: Bool  # (N_artifact,)
+    unservable: I32  # artifact rows that are gone or invisible; few, so a list is faster than a mask
 
     @classmethod
     def of(cls, world: ServingWorld) -> Placement:
         """As the world is now."""
         rows = np.asarray(world.artifact_rows, np.int32)
-        visible = np.zeros(len(rows), np.bool_)
+        invisible = np.ones(len(rows), np.bool_)
         there = rows >= 0
-        visible[there] = world.videos.visible[rows[there]]
-        return cls(rows, np.asarray(world.artifact_pos, np.int32), visible)
+        invisible[there] = ~world.videos.visible[rows[there]]
+        return cls(rows, np.asarray(world.artifact_pos, np.int32), np.flatnonzero(invisible).astype(np.int32))
 
     @classmethod
     def same(cls, count: int) -> Placement:
         """Artifact and catalogue have the same ``count`` rows, all visible."""
         rows = np.arange(count, dtype=np.int32)
-        return cls(rows, rows, np.ones(count, np.bool_))
+        return cls(rows, rows, np.zeros(0, np.int32))
 
     def of_videos(self, video: I32) -> I32:
         """Artifact rows (…,) of catalogue rows (…,); -1 for videos newer than the artifact."""
@@ -83,7 +83,7 @@ class Placement:
 
         ``scores`` is overwritten.
         """
-        scores[~self.servable] = -np.inf
+        scores[self.unservable] = -np.inf
         for had in (query.history.video, query.seen, query.hidden):
             rows = self.of_videos(had)
             scores[rows[rows >= 0]] = -np.inf

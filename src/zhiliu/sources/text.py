@@ -72,5 +72,5 @@ def extended(placement: Placement, new: I32, catalogue: int) -> Placement:
     return Placement(
         np.concatenate([placement.rows, new]),
         positions,
-        np.concatenate([placement.servable, np.ones(len(new), np.bool_)]),
+        placement.unservable,
     )

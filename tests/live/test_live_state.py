@@ -9,6 +9,7 @@ import pytest
 
 from zhiliu.catalog.columns import VideoColumns
 from zhiliu.features.counters import STAT
+from zhiliu.live.exclusion import seen_before
 from zhiliu.live.state import UNREAD, LiveState
 from zhiliu.testing.component_contracts import NOW_MS
 from zhiliu.testing.memory_log import MemoryLog
@@ -94,7 +95,7 @@ def test_history_has_the_newest_rows_and_older_ones_are_seen() -> None:
     for i in range(30):
         log.append([happened("impression", i, time=NOW_MS - 1000 + i)])
         assert live.history("p1", NOW_MS).video.tolist() == list(range(max(0, i - 2), i + 1))
-    assert live.view("p1", NOW_MS).seen.tolist() == list(range(27))
+    assert live.view("p1", NOW_MS).seen.tolist() == list(range(27))[::-1]
 
 
 def test_a_view_keeps_what_it_showed_when_more_happens() -> None:
@@ -204,3 +205,12 @@ def test_readers_and_the_writer_agree_at_the_end() -> None:
     assert not failures
     for i in range(4):
         assert live.history(f"p{i}", NOW_MS).time_ms[-1] == NOW_MS - 100_000 + 1996 + i
+
+
+def test_who_has_seen_a_whole_catalogue_is_asked_about_half_of_it_again() -> None:
+    videos = small_columns(300)
+    world = small_world(
+        [happened("impression", i, time=NOW_MS - 1000 + i) for i in range(300)], videos=videos
+    )
+    asked = world.query("p1", now_ms=NOW_MS, seed=1, request_id="r1")
+    assert sorted(seen_before(asked, videos).tolist()) == list(range(151, 300))

@@ -29,7 +29,7 @@ class PersonView:
     followed: tuple[str, ...]  # newest first
     hidden: I32  # (H,) rows
     hidden_authors: tuple[str, ...]
-    seen: I32  # (S,) rows seen before those of ``history``
+    seen: I32  # (S,) rows seen before those of ``history``, the latest first
 
 
 class PersonState:
@@ -101,13 +101,14 @@ class PersonState:
         if self.view is None:
             history = self.past.history(rows)
             followed = sorted(((at, author) for author, at in self.follow_at.items() if at[2]), reverse=True)
-            older = self.seen.keys() - set(history.video.tolist())
+            shown = set(history.video.tolist())
+            older = [row for row in reversed(self.seen) if row not in shown]
             self.view = PersonView(
                 history,
                 tuple(author for _, author in followed),
                 np.array(sorted(self.hidden), np.int32),
                 tuple(sorted(self.hidden_authors)),
-                np.array(sorted(older), np.int32),
+                np.array(older, np.int32),
             )
         return self.view
 

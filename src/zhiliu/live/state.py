@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 import structlog
 from numpy.typing import NDArray
 
 from zhiliu.catalog.columns import VideoColumns
+from zhiliu.live.columns import increments_of, known_part
 from zhiliu.live.person import CHOICES, PersonState, PersonView
 from zhiliu.live.tally import Tally
 from zhiliu.live.trending import Trending
@@ -93,6 +95,26 @@ class LiveState:
                         state.pending.clear()
                         state.stale = True
             self._offset = fresh[-1].offset
+
+    def apply_frame(self, events: pl.DataFrame) -> int:
+        """As :meth:`apply`, of columns (``GroupCommitLog.frame``); one caller at a time. How many were taken in.
+
+        It stops before an event about a video that the catalogue does not have: that one is for ``apply``.
+        """
+        start = self._offset
+        taken = known_part(events.filter(pl.col("offset") > start), self._videos)
+        if taken.is_empty():
+            return 0
+        increments = increments_of(taken, self._videos)  # without the lock: requests go on
+        with self._lock, self.counters.lock:
+            if self._offset != start:
+                return 0
+            self.counters.count(increments)
+            self._offset = int(taken["offset"][-1])
+            for state in self._people.values():
+                state.pending.clear()
+                state.stale = True
+        return len(taken)
 
     def catalogue(self, videos: VideoColumns) -> None:
         """The catalogue has changed. Row numbers never change, so people keep their state."""

@@ -25,6 +25,7 @@ WAITING: Final = 1024
 """Events that wait to be counted at most; larger: cheaper an event, longer pauses for a reader."""
 RATIO: Final = STATS.index("ratio")
 TOLD_BY_HISTORY: Final = frozenset({"shown", "long_view", "like"})
+WORTH_OF_STATS: Final = np.array([WORTH.get(stat, 0.0) for stat in STATS])  # (S,)
 NAMED: Final = ("author", "tag")
 """Kinds whose keys are codes of names, which another catalogue may number otherwise."""
 
@@ -38,8 +39,7 @@ def masks() -> tuple[F64, F64]:
     """Every mask of stats as a row: (2^S, S), and what it is worth to trending: (2^S,)."""
     every = np.arange(1 << len(STATS))
     rows = ((every[:, None] >> np.arange(len(STATS))) & 1).astype(np.float64)
-    worth = np.array([WORTH.get(stat, 0.0) for stat in STATS])
-    return rows, rows @ worth
+    return rows, rows @ WORTH_OF_STATS
 
 
 class Tally:
@@ -89,12 +89,20 @@ class Tally:
         time_ms, mask = columns[:, 2].astype(np.int64), columns[:, 3].astype(np.int64)
         stats = self._stats_of[mask]
         stats[:, RATIO] = columns[:, 4]
-        self.newest_ms = max(self.newest_ms, int(time_ms.max()))
+        self._add(Increments(video, surface, time_ms, stats), self._worth_of[mask])
+
+    def count(self, increments: Increments) -> None:
+        """Many events at once, in any order. The caller holds ``lock``."""
+        self.settle()
+        if len(increments.video):
+            self._add(increments, increments.stats @ WORTH_OF_STATS)
+
+    def _add(self, increments: Increments, worth: F64) -> None:
+        self.newest_ms = max(self.newest_ms, int(increments.time_ms.max()))
         self.counters.rebase(self.newest_ms)  # by the newest, whatever the order
-        self.counters.add(Increments(video, surface, time_ms, stats))
-        worth = self._worth_of[mask]
+        self.counters.add(increments)
         moved = worth != 0
-        self.trending.add(video[moved], time_ms[moved], worth[moved])
+        self.trending.add(increments.video[moved], increments.time_ms[moved], worth[moved])
 
     def read(self, kind: str, key: I64, state_ms: I64) -> F64:
         """Decayed sums (B, S) of keys (B,) at ``state_ms`` (1,), everything that came included.

@@ -90,6 +90,7 @@ class World:
         The first request of a person reads the log (milliseconds); see :meth:`LiveState.loaded`.
         """
         view = self.live.view(person, now_ms)
+        room = int(np.count_nonzero(self.videos.visible)) // 2 - len(view.history)  # as exclusion.seen_before
         return Query(
             person=person,
             now_ms=now_ms,
@@ -98,7 +99,7 @@ class World:
             surface=surface,
             history=view.history,
             followed=view.followed,
-            seen=np.concatenate([seen, view.seen]).astype(np.int32),
+            seen=np.concatenate([seen, view.seen[: max(0, room)]]).astype(np.int32),
             hidden=view.hidden,
             hidden_authors=view.hidden_authors,
             profile=profile,

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from zhiliu.catalog.columns import VideoColumns
-from zhiliu.live.exclusion import not_again
+from zhiliu.live.exclusion import seen_before
 from zhiliu.live.world import World
 from zhiliu.types import Bool, Candidates, Query, Surface
 
@@ -55,7 +55,7 @@ class Seen(OfCatalogue):
     name = "seen"
 
     def keep(self, query: Query, candidates: Candidates) -> Bool:
-        return ~np.isin(candidates.video, np.concatenate([not_again(query, self.videos), query.seen]))
+        return ~np.isin(candidates.video, seen_before(query, self.videos))
 
 
 class Hidden(OfCatalogue):

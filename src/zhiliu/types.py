@@ -219,6 +219,10 @@ class Query:
         return np.random.default_rng(self.seed)
 
 
+SOURCES = 32
+"""Most sources a pipeline has: each has one bit of a uint32."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """Struct of arrays: ``video`` (C,) int32 catalogue rows and named columns (C,) or (C, D)."""
@@ -258,6 +262,8 @@ class Candidates:
         ``source:<name>`` (C,) with that source's score (nan where it did not find the video). Columns a source
         has marked as its own, ``<name>:…``, are kept: nan or -1 where it did not find the video.
         """
+        if len(named) > SOURCES:
+            raise ValueError(f"{len(named)} sources; at most {SOURCES} sources fit the bits of a candidate")
         found = [(name, c) for name, c in named if len(c)]
         if not found:
             return cls.empty()

@@ -50,22 +50,28 @@ def load_events(snapshot: Path) -> pl.DataFrame:
     videos = pl.read_parquet(snapshot / "videos.parquet").select(
         pl.col("row").cast(pl.Int32).alias("video_row"), "duration_ms"
     )
-    kinds = ["impression", "view", *(kind.value for kind in HEAD_OF_TYPE)]
-    events = (
-        pl.read_parquet(snapshot / "events.parquet")
-        .filter((pl.col("video_row") >= 0) & pl.col("type").is_in(kinds))
-        .rename({"time": "time_ms"})
-        .sort("time_ms", "offset")
-        .join(videos, on="video_row", how="left", maintain_order="left")
-        .with_columns(
-            pl.col("duration_ms").fill_null(0), props_of("click"), props_of("long_view"), estimated()
-        )
-    )
+    events = labelled(pl.read_parquet(snapshot / "events.parquet"), videos).sort("time_ms", "offset")
     if events.is_empty():
         raise ValueError(
             f"{snapshot}: no impression, view or reaction on a known video; import a feed log first"
         )
-    return events.with_columns(truth()).drop("said_click", "said_long_view", "props")
+    return events.with_columns(estimated()).drop("props")
+
+
+def labelled(events: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
+    """Events that labels are made of, in the order given, with ``duration_ms`` and a bool column a head.
+
+    ``events`` has at least video_row, type, time, watch_ms, props; ``videos`` video_row and duration_ms.
+    """
+    kinds = ["impression", "view", *(kind.value for kind in HEAD_OF_TYPE)]
+    return (
+        events.filter((pl.col("video_row") >= 0) & pl.col("type").is_in(kinds))
+        .rename({"time": "time_ms"})
+        .join(videos, on="video_row", how="left", maintain_order="left")
+        .with_columns(pl.col("duration_ms").fill_null(0), props_of("click"), props_of("long_view"))
+        .with_columns(truth())
+        .drop("said_click", "said_long_view")
+    )
 
 
 def increments(events: pl.DataFrame) -> pl.DataFrame:

@@ -24,7 +24,7 @@ BATCH: Final = 5_000
 """Events read from the log at once."""
 FAR_BEHIND: Final = 50_000
 """Events from which on they are read as columns."""
-FRAME: Final = 100_000
+FRAME: Final = 25_000
 """Events read as columns at once; requests wait while they are counted (some 10 ms)."""
 CHECKPOINT_EVENTS: Final = 500_000
 """A checkpoint is written after this many: a restart reads no more than that (seconds)."""
@@ -116,7 +116,7 @@ class Consumer:
             applied += taken
             if progress is not None and taken:
                 progress(self._state.offset, self._events.last_offset())
-            if taken < len(frame):
+            if not taken or taken < len(frame):
                 break
         return applied
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
+import polars as pl
 import sqlalchemy as sa
 import structlog
 
@@ -118,6 +119,15 @@ class GroupCommitLog:
             query = query.where(table.c.type.in_([kind.value for kind in types]))
         with self._database.read() as connection:
             return [stored_event(row) for row in connection.execute(query)][::-1]
+
+    def frame(self, after: int, limit: int) -> pl.DataFrame:
+        """As ``read``, in columns: offset, type, video_id, time, surface, watch_ms, props (JSON text or null).
+
+        Ten times as fast for readers that count and do not look at each.
+        """
+        from zhiliu.store.columns import read_columns  # ADBC: only who is far behind needs it
+
+        return read_columns(self._database, after, limit)
 
     def last_offset(self) -> int:
         self._last = max(self._last, self._read_last_offset())

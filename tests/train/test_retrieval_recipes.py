@@ -264,16 +264,16 @@ def test_log_q_makes_the_sampled_softmax_unbiased_between_popular_and_rare():
     scores = torch.zeros(3, 3)
     target = torch.tensor([0, 1, 2])
     popular_first = torch.log(torch.tensor([0.8, 0.1, 0.1]))
-    loss = sampled_softmax(scores, target, popular_first, torch.ones(3))
+    loss = sampled_softmax(scores, target, popular_first)
     expected = torch.nn.functional.cross_entropy(-popular_first.expand(3, 3), target)
     assert torch.isclose(loss, expected)
-    assert loss > sampled_softmax(scores, target, torch.zeros(3), torch.ones(3))
+    assert loss > sampled_softmax(scores, target, torch.zeros(3))
 
 
 def test_the_same_video_in_another_row_is_no_negative():
     scores = torch.tensor([[1.0, 50.0], [50.0, 1.0]])
-    same = sampled_softmax(scores, torch.tensor([4, 4]), torch.zeros(2), torch.ones(2))
-    other = sampled_softmax(scores, torch.tensor([4, 5]), torch.zeros(2), torch.ones(2))
+    same = sampled_softmax(scores, torch.tensor([4, 4]), torch.zeros(2))
+    other = sampled_softmax(scores, torch.tensor([4, 5]), torch.zeros(2))
     assert same < 1e-3 < other
 
 

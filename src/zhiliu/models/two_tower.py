@@ -123,8 +123,8 @@ class PersonTower(nn.Module):
         return torch.cat([vector, torch.ones_like(vector[:, :1])], 1)
 
 
-def sampled_softmax(scores: Tensor, target: Tensor, log_q: Tensor, weight: Tensor) -> Tensor:
-    """Mean weighted loss of in-batch softmax: scores (B, B), target video of each column (B,), weight (B,).
+def sampled_softmax(scores: Tensor, target: Tensor, log_q: Tensor) -> Tensor:
+    """Mean loss of in-batch softmax: scores (B, B), target video of each column (B,).
 
     ``log_q`` (B,), log probability that sampling brings a column's video, is subtracted so that popular videos
     are not punished for being drawn often as negatives (Yi et al., RecSys 2019). Another column with the same
@@ -133,5 +133,4 @@ def sampled_softmax(scores: Tensor, target: Tensor, log_q: Tensor, weight: Tenso
     same = target[:, None] == target[None, :]
     same.fill_diagonal_(False)
     logits = (scores - log_q[None, :]).masked_fill(same, -1e9)
-    loss = nn.functional.cross_entropy(logits, torch.arange(len(scores)), reduction="none")
-    return (loss * weight).sum() / weight.sum()
+    return nn.functional.cross_entropy(logits, torch.arange(len(scores)))

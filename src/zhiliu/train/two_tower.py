@@ -136,7 +136,7 @@ class Training:
         """One update on a batch of example rows."""
         batch = self.examples.batch(rows)
         scores = self.scores(batch, self.config.id_dropout)
-        loss = sampled_softmax(scores, batch.video, batch.log_q, batch.weight)
+        loss = sampled_softmax(scores, batch.video, batch.log_q)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.parameters, 5.0)

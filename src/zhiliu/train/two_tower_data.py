@@ -41,7 +41,6 @@ class Batch:
     numeric: Tensor  # (B, NUMERIC)
     level: Tensor  # (B, 2) of the target: log recent popularity, age
     log_q: Tensor  # (B,)
-    weight: Tensor  # (B,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,6 @@ class Examples:
     log: TrainingLog
     until_ms: int
     history: int
-    weight: F32  # (R,) interest
     chance: NDArray[np.float64]  # (R,) sums to 1
     log_q: F32  # (N,)
     known: Tensor  # (N,)
@@ -87,7 +85,6 @@ class Examples:
             log=log,
             until_ms=until_ms,
             history=history,
-            weight=weight,
             chance=chance,
             log_q=np.log(np.maximum(q, 1e-12)).astype(np.float32),
             known=torch.from_numpy(
@@ -175,7 +172,6 @@ class Examples:
             numeric=torch.from_numpy(np.column_stack([self.numeric[person], rows_told(mask)])),
             level=torch.from_numpy(self.level(video, moment_ms)),
             log_q=torch.from_numpy(self.log_q[video]),
-            weight=torch.ones(b),
         )
 
     def level(self, video: NDArray[Any], moment_ms: I64) -> F32:

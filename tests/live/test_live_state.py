@@ -52,19 +52,28 @@ class TestChoices:
         )
         assert live.followed("p1", NOW_MS) == ()
 
-    def test_an_unlike_undoes_a_like(self, loaded: bool) -> None:
-        shown, liked = happened("impression", 3, time=NOW_MS - 30), happened("like", 3, time=NOW_MS - 20)
-        once = self.told(loaded, shown, liked)
-        assert once.history("p1", NOW_MS).label_ms[0, LIKE] == NOW_MS - 20
-        undone = self.told(loaded, shown, liked, happened("unlike", 3, time=NOW_MS - 10))
-        assert undone.history("p1", NOW_MS).label_ms[0, LIKE] == NEVER_MS
-
-    def test_a_like_that_arrives_after_its_later_unlike_stays_undone(self, loaded: bool) -> None:
-        shown = happened("impression", 3, time=NOW_MS - 30)
-        late = self.told(
-            loaded, shown, happened("unlike", 3, time=NOW_MS - 10), happened("like", 3, time=NOW_MS - 20)
+    def test_what_was_liked_stays_liked_in_the_past_as_in_training(self, loaded: bool) -> None:
+        live = self.told(
+            loaded,
+            happened("impression", 3, time=NOW_MS - 30),
+            happened("like", 3, time=NOW_MS - 20),
+            happened("unlike", 3, time=NOW_MS - 10),
         )
-        assert late.history("p1", NOW_MS).label_ms[0, LIKE] == NEVER_MS
+        assert live.history("p1", NOW_MS).label_ms[0, LIKE] == NOW_MS - 20
+
+    def test_a_reported_video_is_hidden_and_its_author_is_not(self, loaded: bool) -> None:
+        live = self.told(loaded, happened("report", 4, props={"scope": "author"}))
+        view = live.view("p1", NOW_MS)
+        assert (view.hidden.tolist(), view.hidden_authors, len(view.history)) == ([4], (), 0)
+
+    def test_what_a_fast_clock_says_is_yet_to_come_is_no_past_but_seen(self, loaded: bool) -> None:
+        live = self.told(
+            loaded, happened("impression", 1, time=NOW_MS - 1), happened("impression", 2, time=NOW_MS + 5)
+        )
+        for now_ms, past, seen in ((NOW_MS, [1], [2]), (NOW_MS + 5, [1], [2]), (NOW_MS + 6, [1, 2], [])):
+            view = live.view("p1", now_ms)
+            assert (view.history.video.tolist(), view.seen.tolist()) == (past, seen)
+        assert live.history("p1", NOW_MS).video.tolist() == [1]
 
     def test_a_hidden_video_is_a_row_and_a_hidden_author_a_name(self, loaded: bool) -> None:
         live = self.told(loaded, happened("hide", 4), happened("hide", 5, props={"scope": "author"}))

@@ -23,7 +23,6 @@ HEAD_OF_TYPE: Final[dict[EventType, str]] = {
     EventType.SHARE_CREATE: "share",
     EventType.HIDE: "hide",
 }
-UNDO_OF_TYPE: Final[dict[EventType, str]] = {EventType.UNLIKE: "like", EventType.UNFOLLOW: "follow"}
 HEAD_INDEX: Final[dict[str, int]] = {head: i for i, head in enumerate(HEADS)}
 
 

@@ -7,7 +7,7 @@ says no when an event came too late for that; the caller then folds the person's
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,15 +15,11 @@ from typing import Final
 import numpy as np
 
 from zhiliu.features.context import surface_code
-from zhiliu.labels.rules import HEAD_INDEX, HEAD_OF_TYPE, UNDO_OF_TYPE
+from zhiliu.labels.rules import HEAD_INDEX, HEAD_OF_TYPE
 from zhiliu.types import HEADS, NEVER_MS, Event, EventType, History, StoredEvent
 
 JOINED: Final = frozenset({EventType.IMPRESSION, EventType.VIEW, *HEAD_OF_TYPE})
-"""Events that make or change a row; of UNDO_OF_TYPE too, but those never make one."""
-ORDERED: Final = frozenset(
-    {*UNDO_OF_TYPE, *(k for k, h in HEAD_OF_TYPE.items() if h in UNDO_OF_TYPE.values())}
-)
-"""Events whose order among each other matters: a like after an unlike is a like."""
+"""Events that make or change a row. What was liked was liked: an unlike changes no row, as in training."""
 
 Key = tuple[int, str | None]
 
@@ -59,10 +55,6 @@ class Row:
     def tell(self, fact: Fact) -> None:
         """Join an outcome."""
         event = fact.event
-        undone = UNDO_OF_TYPE.get(event.type)
-        if undone is not None:
-            self.label_ms[HEAD_INDEX[undone]] = NEVER_MS
-            return
         for head in fact.heads:
             i = HEAD_INDEX[head]
             self.label_ms[i] = min(self.label_ms[i], event.time)
@@ -115,9 +107,15 @@ class Past:
             self._forget()
         return True
 
-    def history(self, rows: int) -> History:
-        """The newest ``rows`` as arrays of their own."""
-        last = self.rows[-rows:]
+    @property
+    def newest_ms(self) -> int:
+        """Time of the newest row; -1 when there is none."""
+        return self.rows[-1].time_ms if self.rows else -1
+
+    def history(self, rows: int, before_ms: int = NEVER_MS) -> History:
+        """The newest ``rows`` shown before ``before_ms``, as arrays of their own."""
+        end = bisect_left(self.rows, before_ms, key=lambda row: row.time_ms)
+        last = self.rows[max(0, end - rows) : end]
         if not last:
             return History.empty()
         return History(
@@ -131,12 +129,10 @@ class Past:
 
     def _is_late(self, fact: Fact) -> bool:
         event, video = fact.event, fact.video
-        last_ms = self.rows[-1].time_ms if self.rows else -1
+        last_ms = self.newest_ms
         touched = self.touched.get(video, -1)
         if event.type is EventType.IMPRESSION:
             return event.time < last_ms or touched >= event.time or (video, event.request_id) in self.named
-        if event.type in ORDERED and touched > event.time:
-            return True
         if event.request_id is not None and (video, event.request_id) in self.by_request:
             return False
         newest = self.newest.get(video)
@@ -168,10 +164,9 @@ class Past:
         if row is None:
             before = bisect_right(shown, event.time, key=lambda one: one.time_ms)
             row = shown[before - 1] if before else self.own.get(key)
-        if row is None and event.type in JOINED:
+        if row is None:
             row = self.own[key] = self._row(fact, shown=False)
-        if row is not None:
-            row.tell(fact)
+        row.tell(fact)
 
     def _row(self, fact: Fact, *, shown: bool) -> Row:
         event = fact.event

@@ -10,14 +10,13 @@ from typing import Final
 import numpy as np
 
 from zhiliu.catalog.columns import VideoColumns
-from zhiliu.labels.rules import UNDO_OF_TYPE, heads_of
+from zhiliu.labels.rules import heads_of
 from zhiliu.live.past import JOINED, Fact, Past
 from zhiliu.types import I32, Event, EventType, History, StoredEvent
 
 SEEN: Final = 2000
 """Videos a person is remembered to have seen; larger: fewer repeats, more memory (0.1 KB each)."""
-FOLDED: Final = JOINED | set(UNDO_OF_TYPE)
-CHOICES: Final = (EventType.FOLLOW, EventType.UNFOLLOW, EventType.HIDE)
+CHOICES: Final = (EventType.FOLLOW, EventType.UNFOLLOW, EventType.HIDE, EventType.REPORT)
 """Events that hold until they are undone, however old."""
 
 
@@ -73,44 +72,46 @@ class PersonState:
         row = row_of(event, videos)
         if event.type in CHOICES:
             self.decide(stored, row, videos)
-        if row < 0 or event.type not in FOLDED:
+        if row < 0 or event.type not in JOINED:
             return None
-        if event.type in JOINED:
-            self.seen.pop(row, None)
-            self.seen[row] = None
-            if len(self.seen) > SEEN:
-                del self.seen[next(iter(self.seen))]
+        self.seen.pop(row, None)
+        self.seen[row] = None
+        if len(self.seen) > SEEN:
+            del self.seen[next(iter(self.seen))]
         return Fact(stored, row, heads_of(event, int(videos.duration_ms[row])))
 
     def decide(self, stored: StoredEvent, row: int, videos: VideoColumns) -> None:
-        """Follow, unfollow, hide: the newest word about an author counts."""
+        """Follow, unfollow: the newest word about an author counts. Hide and report hold for good."""
         event = stored.event
         author = author_of(event, row, videos)
-        if event.type is not EventType.HIDE:
+        if event.type in (EventType.FOLLOW, EventType.UNFOLLOW):
             said = (event.time, stored.offset, event.type is EventType.FOLLOW)
             if author and said > self.follow_at.get(author, (-1, -1, False)):
                 self.follow_at[author] = said
-        elif event.props.get("scope") == "author":
+        elif event.type is EventType.HIDE and event.props.get("scope") == "author":
             if author:
                 self.hidden_authors.add(author)
         elif row >= 0:
             self.hidden.add(row)
 
-    def look(self, rows: int) -> PersonView:
-        """As of the last event; made once and kept until the next."""
-        if self.view is None:
-            history = self.past.history(rows)
-            followed = sorted(((at, author) for author, at in self.follow_at.items() if at[2]), reverse=True)
-            shown = set(history.video.tolist())
-            older = [row for row in reversed(self.seen) if row not in shown]
-            self.view = PersonView(
-                history,
-                tuple(author for _, author in followed),
-                np.array(sorted(self.hidden), np.int32),
-                tuple(sorted(self.hidden_authors)),
-                np.array(older, np.int32),
-            )
-        return self.view
+    def look(self, rows: int, now_ms: int) -> PersonView:
+        """As of now. Made once and kept until the next event, unless somebody's clock ran ahead of ``now_ms``."""
+        ahead = self.past.newest_ms >= now_ms
+        if self.view is not None and not ahead:
+            return self.view
+        history = self.past.history(rows, now_ms)
+        followed = sorted(((at, author) for author, at in self.follow_at.items() if at[2]), reverse=True)
+        shown = set(history.video.tolist())
+        older = [row for row in reversed(self.seen) if row not in shown]
+        view = PersonView(
+            history,
+            tuple(author for _, author in followed),
+            np.array(sorted(self.hidden), np.int32),
+            tuple(sorted(self.hidden_authors)),
+            np.array(older, np.int32),
+        )
+        self.view = None if ahead else view
+        return view
 
 
 def by_time(stored: StoredEvent) -> tuple[int, int]:

@@ -171,10 +171,10 @@ class LiveState:
                 reload = state.stale
             if reload:
                 self._load(state, person, now_ms)
-            return state.look(self._history)
+            return state.look(self._history, now_ms)
 
     def history(self, person: str, now_ms: int) -> History:
-        """The newest interactions, oldest first, at most ``settings.feed.history``."""
+        """The newest interactions before ``now_ms``, oldest first, at most ``settings.feed.history``."""
         return self.view(person, now_ms).history
 
     def followed(self, person: str, now_ms: int) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ class GroupCommitLog:
 
         Ten times as fast for readers that count and do not look at each.
         """
-        from zhiliu.store.columns import read_columns  # ADBC: only who is far behind needs it
+        from zhiliu.store.columns import read_columns  # polars: only who is far behind needs it
 
         return read_columns(self._database, after, limit)
 

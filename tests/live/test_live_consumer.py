@@ -11,7 +11,7 @@ import pytest
 
 from zhiliu.features.counters import STAT
 from zhiliu.live.checkpoint import Checkpoint
-from zhiliu.live.consumer import Consumer
+from zhiliu.live.consumer import FAR_BEHIND, FRAME, Consumer
 from zhiliu.live.state import LiveState
 from zhiliu.store import Store, open_store
 from zhiliu.testing.component_contracts import NOW_MS
@@ -192,3 +192,32 @@ def test_the_checkpoint_is_replaced_as_a_whole(filled: Store, tmp_path: Path) ->
         consumer.save()
     consumer.stop()
     assert [file.name for file in tmp_path.glob("*live*")] == ["live.npz"]
+
+
+def test_far_behind_it_reads_columns_and_an_unknown_video_on_the_way_is_counted_once_it_is_known(
+    sqlite_url: str,
+) -> None:
+    count = FAR_BEHIND + 2_000
+    video = pl.int_range(count, eager=True) % 40
+    video[count - 1_500] = 40  # put by another process, not in this catalogue yet
+    frame = pl.DataFrame({"video_id": "v" + video.cast(pl.String)}).with_columns(
+        pl.int_range(count).cast(pl.String).alias("event_id"),
+        pl.lit("impression").alias("type"),
+        (NOW_MS - count + pl.int_range(count)).alias("time"),
+        pl.lit("p1").alias("person_id"),
+    )
+    with open_store(sqlite_url) as store:
+        store.catalog.put(small_catalogue(41))
+        store.bulk_events(frame)
+        consumer, state = consumer_of(store)
+        state.view("p1", NOW_MS)
+        told: list[tuple[int, int]] = []
+        consumer.start(lambda applied, last: told.append((applied, last)))
+        consumer.stop()
+        assert [told[0], told[-1]] == [(FRAME, count), (count, count)]
+        assert [applied for applied, _ in told] == sorted({applied for applied, _ in told})
+        before = shown(state)
+        assert before == pytest.approx(count - 1, rel=1e-4)
+        state.catalogue(small_columns(41))
+        assert shown(state) - before == pytest.approx(1, abs=0.01)
+        assert state.history("p1", NOW_MS).video[-1] == (count - 1) % 40

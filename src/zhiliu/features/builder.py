@@ -23,14 +23,17 @@ from zhiliu.features.history import (
     trial_of,
 )
 from zhiliu.features.video import BUCKETS, duration_bucket, fresh_days
-from zhiliu.types import F32, HEADS, I32, Bool, History, Video
+from zhiliu.types import F32, I32, Bool, History, Video
 
 LADDER: tuple[tuple[str, float], ...] = (("bucket", 50.0), ("tag", 50.0), ("author", 20.0), ("video", 20.0))
 """A video's rate leans on its author's, that on the topic's, that on the length's; the number is how hard."""
 RARE = ("follow", "comment", "share", "hide")
 RARE_PRIOR, RARE_STRENGTH = 0.002, 200.0
-SEQUENCE: tuple[str, ...] = ("click", "long_view", "like", "complete", "ratio", "judged", "age", "surprise")
-"""What the model is told of each past row beside its video: outcomes, log age, residual of long_view."""
+SEQUENCE: tuple[str, ...] = (
+    "long_view", "like", "lift_long_view", "lift_click", "lift_complete", "lift_ratio", "age",
+)  # fmt: skip
+"""What the model is told of each past row beside its video. Clicks and watch times come as what was more than
+expected, 0 where unknown: told plainly, a past with more of them told looks like a person who clicks more."""
 CONTEXT: tuple[str, ...] = ("surface", "hour", "weekday", "bucket")
 CONTEXT_SIZES: tuple[int, ...] = (SURFACE_CODES, 24, 7, BUCKETS)
 
@@ -126,13 +129,10 @@ def past_rows(ask: Ask, window: Window, seen: Outcomes) -> F32:
     state_ms = np.broadcast_to(ask.state_ms, (len(window.mask),))
     age_h = np.clip((state_ms[:, None] - window.time_ms) / 3_600_000, 0, 24 * 60)
     parts: Mapping[str, Any] = {
-        **{
-            head: window.labels[..., HEADS.index(head)] for head in ("click", "long_view", "like", "complete")
-        },
-        "ratio": seen.value["ratio"],
-        "judged": seen.judged,
+        "long_view": seen.value["long_view"],
+        "like": seen.value["like"],
+        **{f"lift_{head}": seen.residual[head] for head in ("long_view", "click", "complete", "ratio")},
         "age": np.log1p(age_h) * window.mask,
-        "surprise": seen.residual["long_view"],
     }
     return np.stack([parts[name] for name in SEQUENCE], -1).astype(np.float32)
 

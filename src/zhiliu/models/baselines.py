@@ -1,4 +1,7 @@
-"""The textbook pair: what any ranker has to beat. Both know a person and a video by nothing but an embedding."""
+"""The textbook pair: what any ranker has to beat. Both know a person and a video by nothing but an embedding.
+
+``rates`` (P,) are the heads' overall rates; the biases start there, so that every step is spent on differences.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from torch import Tensor, nn
 class Concat(nn.Module):
     """r = σ(W [u; v] + b): a linear layer over the two embeddings laid side by side, one output a head."""
 
-    def __init__(self, people: int, videos: int, heads: int, dim: int = 16) -> None:
+    def __init__(self, people: int, videos: int, rates: Tensor, dim: int = 16) -> None:
         super().__init__()
         self.person, self.video = tables(people, videos, dim)
-        self.out = nn.Linear(2 * dim, heads)
+        self.out = nn.Linear(2 * dim, len(rates))
+        with torch.no_grad():
+            self.out.bias.copy_(torch.logit(rates, eps=1e-4))
 
     def forward(self, person_index: Tensor, video_index: Tensor) -> Tensor:
         """(B, P) probabilities from person_index (B,) or (1,) and video_index (B,)."""
@@ -23,11 +28,11 @@ class Concat(nn.Module):
 class Cosine(nn.Module):
     """cf: the normalised dot product u·v / (‖u‖ ‖v‖) of two embeddings, scaled to a probability for each head."""
 
-    def __init__(self, people: int, videos: int, heads: int, dim: int = 16) -> None:
+    def __init__(self, people: int, videos: int, rates: Tensor, dim: int = 16) -> None:
         super().__init__()
         self.person, self.video = tables(people, videos, dim)
-        self.scale = nn.Parameter(torch.full((heads,), 2.0))
-        self.shift = nn.Parameter(torch.zeros(heads))
+        self.scale = nn.Parameter(torch.full((len(rates),), 2.0))
+        self.shift = nn.Parameter(torch.logit(rates, eps=1e-4))
 
     def forward(self, person_index: Tensor, video_index: Tensor) -> Tensor:
         """(B, P) probabilities from person_index (B,) or (1,) and video_index (B,)."""

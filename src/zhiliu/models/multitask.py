@@ -117,8 +117,8 @@ class Multitask(nn.Module):
         self.items = ItemEncoder(config)
         self.register_buffer("mean", torch.zeros(config.numeric))
         self.register_buffer("scale", torch.ones(config.numeric))
-        self.context = nn.ModuleList(nn.Embedding(n, c) for n in config.context_sizes)
-        self.person = nn.ModuleList(nn.Embedding(n, c) for n in config.person_sizes)
+        self.context = nn.ModuleList(code_table(n, c) for n in config.context_sizes)
+        self.person = nn.ModuleList(code_table(n, c) for n in config.person_sizes)
         self.attention = Attention(config.item_dim, config.past, config.attention_heads)
         attended = config.attention_heads * config.item_dim
         codes = c * (len(config.context_sizes) + len(config.person_sizes))
@@ -164,6 +164,13 @@ class Multitask(nn.Module):
         towers = torch.cat([tower(mixed[:, i]) for i, tower in enumerate(self.towers)], 1)
         logits: Tensor = towers + self.direct(x0)
         return logits
+
+
+def code_table(codes: int, dim: int) -> nn.Embedding:
+    """An embedding that starts near zero: a code not met in training (a weekday, a surface) must not speak."""
+    table = nn.Embedding(codes, dim)
+    nn.init.normal_(table.weight, std=0.01)
+    return table
 
 
 def mlp(width: int, dims: tuple[int, ...], dropout: float) -> nn.Sequential:

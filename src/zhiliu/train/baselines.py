@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,17 @@ from zhiliu.train.export import export
 from zhiliu.train.log import TrainingLog
 from zhiliu.train.loop import LoopConfig, Progress, fit
 from zhiliu.train.multitask import in_order, split_by_time
+from zhiliu.train.rows import known_labels
 from zhiliu.train.trackers import Tracker
 from zhiliu.types import HEADS
 
 KINDS: dict[str, type[Concat] | type[Cosine]] = {"concat": Concat, "cf": Cosine}
+
+
+LOOPS: dict[str, LoopConfig] = {
+    "concat": LoopConfig(epochs=6, batch=4096, learning_rate=5e-3, averaging=0.0),
+    "cf": LoopConfig(epochs=6, batch=4096, learning_rate=2e-2, averaging=0.0, embedding_decay=1e-2),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +37,16 @@ class BaselineRecipe:
 
     name: str
     """``concat`` or ``cf``."""
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(epochs=12, batch=1024, learning_rate=5e-3, averaging=0.0)
-    )
+    loop: LoopConfig
     tracker: Tracker | None = None
     progress: Progress | None = None
+
+    @classmethod
+    def of(
+        cls, name: str, tracker: Tracker | None = None, progress: Progress | None = None
+    ) -> BaselineRecipe:
+        """With the learning rate that was best on the last training day of KuaiRand."""
+        return cls(name, LOOPS[name], tracker, progress)
 
     def fit(self, log: Path, out: Path, *, until_ms: int, seed: int, device: str) -> dict[str, Any]:
         """Train on the snapshot ``log`` before ``until_ms``; see ``zhiliu.protocols.Recipe``."""
@@ -45,12 +57,13 @@ class BaselineRecipe:
         torch.set_num_threads(1)
         torch.manual_seed(seed)
         early, late = split_by_time(log)
-        net = KINDS[self.name](len(log.people) + 1, len(log.videos) + 1, len(HEADS))
-        rows, later = Pairs.of(log, early), Pairs.of(log, late)
+        told = np.flatnonzero(~log.trainable())
+        rows, later = Pairs.of(log, np.concatenate([told, early])), Pairs.of(log, late)
+        net = KINDS[self.name](len(log.people) + 1, len(log.videos) + 1, rows.rates())
         fitted = fit(
             net,
             lambda n, batch: rows.loss(n, batch),
-            len(early),
+            len(rows.person),
             replace(self.loop, seed=seed),
             validate=lambda n: later.mean_loss(n),
             tracker=self.tracker,
@@ -63,7 +76,7 @@ class BaselineRecipe:
         calibration = {head: platt(logit[:, i], labels[:, i]) for i, head in enumerate(HEADS)}
         return {
             "parity": save(self.name, fitted.net, calibration, log, out),
-            "rows": len(early),
+            "rows": len(rows.person),
             "epochs": fitted.epoch,
             "loss": list(fitted.losses),
             "validation": list(fitted.validation),
@@ -77,6 +90,7 @@ class Pairs:
     person: Tensor  # (R,) index, 0 unknown
     video: Tensor  # (R,)
     labels: Tensor  # (R, P)
+    known: Tensor  # (R, P) 0 where an imported history does not tell
 
     @classmethod
     def of(cls, log: TrainingLog, rows: NDArray[np.int64]) -> Pairs:
@@ -85,11 +99,18 @@ class Pairs:
             torch.from_numpy(log.person[rows]).long() + 1,
             torch.from_numpy(log.history.video[rows]).long() + 1,
             torch.from_numpy(log.labels[rows]),
+            torch.from_numpy(known_labels(log, rows)),
         )
+
+    def rates(self) -> Tensor:
+        """(P,) share of the rows in which each head is true, where that is known."""
+        return (self.labels * self.known).sum(0) / self.known.sum(0).clamp(min=1)
 
     def loss(self, net: nn.Module, batch: Tensor) -> Tensor:
         """Mean squared error, summed over heads."""
-        return ((net(self.person[batch], self.video[batch]) - self.labels[batch]) ** 2).mean(0).sum()
+        error = (net(self.person[batch], self.video[batch]) - self.labels[batch]) ** 2
+        loss: Tensor = (error * self.known[batch]).mean(0).sum()
+        return loss
 
     @torch.inference_mode()
     def predict(self, net: nn.Module) -> NDArray[np.float32]:

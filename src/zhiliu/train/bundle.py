@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +19,16 @@ from zhiliu.train.loop import Progress
 from zhiliu.train.trackers import Tracker
 
 RANKERS: tuple[str, ...] = ("multitask", "concat", "cf")
-RETRIEVAL: tuple[str, ...] = ("popularity", "text", "als", "similar", "two_tower")
-"""In this order: the two-tower model reads the text vectors."""
+RECIPES: Mapping[str, str] = {
+    "popularity": "zhiliu.train.popularity:Popularity",
+    "text": "zhiliu.train.text_vectors:TextVectors",
+    "als": "zhiliu.train.als:Als",
+    "similar": "zhiliu.train.similar:Similar",
+    "two_tower": "zhiliu.train.two_tower:TwoTower",
+}
+"""Our retrieval recipes. In this order: the two-tower model reads the text vectors."""
+RETRIEVAL: tuple[str, ...] = tuple(RECIPES)
+"""What is trained unless an order says otherwise; a plug-in's recipe is trained when it is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +86,17 @@ def check(order: Order) -> None:
     """Names first: a typing mistake should not cost a training run."""
     if order.ranker not in RANKERS:
         raise TrainError(f"unknown model {order.ranker!r}; known: {', '.join(RANKERS)}")
-    unknown = [name for name in order.retrieval if name not in RETRIEVAL]
+    there = recipes()
+    unknown = [name for name in order.retrieval if name not in there]
     if unknown:
-        raise TrainError(f"unknown retrieval model {unknown[0]!r}; known: {', '.join(RETRIEVAL)}")
+        raise TrainError(f"unknown retrieval model {unknown[0]!r}; known: {', '.join(there)}")
+
+
+def recipes() -> dict[str, EntryPoint]:
+    """Retrieval recipes by name: ours, then those of installed packages (``zhiliu.recipes``)."""
+    ours = [EntryPoint(name, where, "zhiliu.recipes") for name, where in RECIPES.items()]
+    there = {point.name: point for point in ours}
+    return there | {p.name: p for p in entry_points(group="zhiliu.recipes") if p.name not in there}
 
 
 def fit_retrieval(
@@ -92,16 +108,7 @@ def fit_retrieval(
     progress: Progress | None,
 ) -> Mapping[str, Any]:
     """One retrieval recipe into the artifact."""
-    from zhiliu.train.als import Als
-    from zhiliu.train.popularity import Popularity
-    from zhiliu.train.similar import Similar
-    from zhiliu.train.text_vectors import TextVectors
-    from zhiliu.train.two_tower import TwoTower
-
-    recipes: Mapping[str, Callable[..., Any]] = {
-        "popularity": Popularity, "text": TextVectors, "als": Als, "similar": Similar, "two_tower": TwoTower,
-    }  # fmt: skip
-    recipe = recipes[name](log=log)
+    recipe = recipes()[name].load()(log=log)
     metrics: Mapping[str, Any] = recipe.fit(
         snapshot,
         writer.path,
@@ -137,7 +144,7 @@ def fit_ranker(
         config = replace(config, loop=replace(config.loop, **changes))
         recipe = MultitaskRecipe(config=config, tracker=tracker, progress=progress)
     else:
-        recipe = BaselineRecipe(order.ranker, tracker=tracker, progress=progress)
+        recipe = BaselineRecipe.of(order.ranker, tracker, progress)
         recipe = replace(recipe, loop=replace(recipe.loop, **changes))
     return recipe.fit_log(log, writer.path, until_ms=order.until_ms, seed=order.seed)
 

@@ -69,11 +69,6 @@ def ranker_rows(
         if progress is not None:
             progress(label, min(1.0, cut.stop / len(rows)))
     joined = {name: torch.from_numpy(np.concatenate(part)) for name, part in parts.items()}
-    known = np.ones((len(rows), len(HEADS)), np.float32)
-    half_told = ~log.trainable()[rows]
-    for i, head in enumerate(HEADS):
-        if head not in ("long_view", "like"):
-            known[half_told, i] = 0.0
     return RankerRows(
         row=torch.from_numpy(rows),
         numeric=joined["numeric"],
@@ -85,9 +80,19 @@ def ranker_rows(
         past_mask=joined["mask"].float(),
         labels=torch.from_numpy(log.labels[rows]),
         target=torch.from_numpy(log.labels[rows].copy()),
-        weight=torch.from_numpy(known),
+        weight=torch.from_numpy(known_labels(log, rows)),
         watch=torch.from_numpy(quantiles.of(past.watch_ms[rows], log.videos.duration_ms[video])),
     )
+
+
+def known_labels(log: TrainingLog, rows: NDArray[np.int64]) -> F32:
+    """(B, P) 1 where the label is known: of an imported history, long views and likes only."""
+    known = np.ones((len(rows), len(HEADS)), np.float32)
+    half_told = ~log.trainable()[rows]
+    for i, head in enumerate(HEADS):
+        if head not in ("long_view", "like"):
+            known[half_told, i] = 0.0
+    return known
 
 
 class WatchQuantiles:

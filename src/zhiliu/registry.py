@@ -109,7 +109,7 @@ def build_pipeline(world: World) -> Pipeline:
         hydrators=[make("zhiliu.hydrators", name, world) for name in feed.hydrators],
         filters=[make("zhiliu.filters", name, world) for name in feed.filters],
         ranker=make("zhiliu.rankers", ranker_name(world), world),
-        objective=make("zhiliu.objectives", "weighted_sum", world),
+        objective=make("zhiliu.objectives", feed.objective, world),
         reranker=make("zhiliu.rerankers", feed.reranker, world),
         explainer=make("zhiliu.explainers", feed.explainer, world),
         rank_limit=feed.rank_limit,

@@ -48,6 +48,8 @@ class FeedSettings(Section):
         "share": 3.0, "hide": -8.0, "watch_ms": 0.00001,
     }  # fmt: skip
     """Head -> its weight in the objective (a weighted sum)."""
+    objective: str = "weighted_sum"
+    """What blends the heads into one score; ``weighted_sum`` goes by ``weights``."""
     reranker: str = "mmr"
     diversity: float = Field(default=0.2, ge=0, le=1)
     """MMR trade-off: 0 is the score alone, 1 is variety alone."""

@@ -18,7 +18,7 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "trending": {"zh": "最近很多人在看", "en": "Many people are watching this now"},
     "popular": {"zh": "很多人看得久", "en": "Many people watched this long"},
-    "new": {"zh": "新发布", "en": "Just published"},
+    "new": {"zh": "这里较新的视频", "en": "Among the newest here"},
     "for_you": {"zh": "为你推荐", "en": "Picked for you"},
 }
 """Code → language → text. A code ending in ``_untitled`` is told to clients without the ending."""

@@ -19,10 +19,10 @@ settings = Settings(workspace=Path(sys.argv[1]))
 with open_store(settings.store_url) as store:
     store.catalog.put([Video(video_id="v", author_id="a")])
     for part in range(25):
-        store.events.append([
-            Event(event_id=f"{part}-{i}", type=EventType.IMPRESSION, time=1_790_000_000_000 + i, person_id="p", video_id="v")
-            for i in range(1000)
-        ])
+        made = range(part * 1000, part * 1000 + 1000)
+        said = {"type": EventType.IMPRESSION, "person_id": "p", "video_id": "v"}
+        store.events.append([Event(event_id=f"{i}", time=1_790_000_000_000 + i, **said) for i in made])
+consumer.FAR_BEHIND = 10_000
 
 async def work(store):
     engine = Engine(settings, store)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from zhiliu.catalog.columns import VideoColumns
 from zhiliu.features.counters import STAT
 from zhiliu.live.checkpoint import Checkpoint
 from zhiliu.live.consumer import FAR_BEHIND, FRAME, Consumer
@@ -16,7 +17,7 @@ from zhiliu.live.state import LiveState
 from zhiliu.store import Store, open_store
 from zhiliu.testing.component_contracts import NOW_MS
 from zhiliu.testing.small_world import happened, small_catalogue, small_columns
-from zhiliu.types import Event
+from zhiliu.types import Event, Video
 
 
 @pytest.fixture
@@ -221,3 +222,19 @@ def test_far_behind_it_reads_columns_and_an_unknown_video_on_the_way_is_counted_
         state.catalogue(small_columns(41))
         assert shown(state) - before == pytest.approx(1, abs=0.01)
         assert state.history("p1", NOW_MS).video[-1] == (count - 1) % 40
+
+
+def test_a_checkpoint_follows_the_names_of_authors_and_topics_when_their_codes_change(
+    filled: Store, tmp_path: Path
+) -> None:
+    consumer, _ = consumer_of(filled, tmp_path / "live.npz")
+    consumer.start()
+    filled.events.append([happened("impression", 1)])
+    consumer.stop()
+    renamed = [Video(video_id="v0", author_id="new", tags=("fresh",)), *small_catalogue()[1:]]
+    columns = VideoColumns.build(enumerate(renamed))
+    state = LiveState(filled.events, columns)
+    assert Checkpoint(tmp_path / "live.npz", filled.events).load(state)
+    for kind, code in (("author", columns.authors.code_of["a1"]), ("tag", columns.tags.code_of["t1"])):
+        counted = state.counters.read(kind, np.arange(9), np.array([NOW_MS]))[:, STAT["shown"]]
+        assert np.flatnonzero(counted).tolist() == [code]

@@ -133,3 +133,17 @@ def test_the_ranker_of_the_settings_is_used() -> None:
     assert build_pipeline(small_world(feed=FeedSettings(ranker="popularity"))).ranker.name == "popularity"
     with pytest.raises(RegistryError, match="no artifact to rank with"):
         build_pipeline(small_world(feed=FeedSettings(ranker="onnx")))
+
+
+def test_an_artifact_trained_with_other_features_is_refused_not_served_by_half(tmp_path: Path) -> None:
+    with new_artifact(tmp_path, created_ms=NOW_MS) as writer:
+        writer.json("video_ids", ["v0"])
+        (writer.path / "ranker.onnx").write_bytes(b"not read")
+        writer.json(
+            "ranker",
+            {"kind": "multitask", "heads": ["click"], "inputs": ["numeric"], "numeric": ["an_old_feature"],
+             "calibration": {}},
+        )  # fmt: skip
+    assert writer.artifact is not None
+    with pytest.raises(RegistryError, match="trained with other features; train again"):
+        build_pipeline(small_world(artifact=writer.artifact))

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zhiliu.artifact import new_artifact
+from zhiliu.catalog.columns import VideoColumns
 from zhiliu.rerank.mmr import Mmr, jaccard, mmr, mmr_twin, relevance
 from zhiliu.rerank.topk import TopK
 from zhiliu.settings import FeedSettings
 from zhiliu.testing.component_contracts import NOW_MS, RerankerContract, query
 from zhiliu.testing.small_world import small_columns, small_world
-from zhiliu.types import Candidates
+from zhiliu.types import Candidates, Video
 
 
 class TestTopK(RerankerContract):
@@ -63,13 +64,26 @@ def pools(draw: st.DrawFn) -> dict[str, Any]:
 @settings(max_examples=400, deadline=None)
 @given(pools())
 def test_mmr_is_what_plain_loops_choose(pool: dict[str, Any]) -> None:
-    arrays = pool | {
+    similarity = np.array(pool["similarity"], np.float32)
+    arrays = {name: value for name, value in pool.items() if name != "similarity"} | {
+        "similar_to": lambda place: similarity[place],
         "relevance": np.array(pool["relevance"], np.float32),
-        "similarity": np.array(pool["similarity"], np.float32),
         "author": np.array(pool["author"], np.int32),
         "topic": np.array(pool["topic"], np.int32),
     }
-    assert mmr(**arrays).tolist() == mmr_twin(**pool)
+    chosen, kept_gaps = mmr(**arrays)
+    assert chosen.tolist() == mmr_twin(**pool)
+    assert kept_gaps == keeps_gaps(pool, chosen.tolist())
+
+
+def keeps_gaps(pool: dict[str, Any], chosen: list[int]) -> bool:
+    """Whether no author and no topic comes again within its gap."""
+    for name in ("author", "topic"):
+        codes = [pool[name][i] for i in chosen]
+        for slot, code in enumerate(codes):
+            if code and code in codes[max(0, slot - pool[f"{name}_gap"]) : slot]:
+                return False
+    return True
 
 
 def ranked(rows: list[int], scores: list[float]) -> Candidates:
@@ -84,6 +98,18 @@ def test_the_same_author_and_topic_keep_their_distance_while_others_are_left() -
     for slot in range(20):
         assert author[slot] not in author[max(0, slot - 4) : slot]
         assert topic[slot] not in topic[max(0, slot - 2) : slot]
+
+
+def test_hundreds_of_better_videos_by_one_author_do_not_close_the_gap_while_others_are_left() -> None:
+    videos = VideoColumns.build(
+        (i, Video(video_id=f"v{i}", author_id="prolific" if i < 300 else f"a{i}", tags=(f"t{i}",)))
+        for i in range(310)
+    )
+    given_rows = ranked(list(range(310)), [1 - i / 1000 for i in range(310)])
+    chosen = Mmr(videos, diversity=0.2, author_gap=4, topic_gap=1).arrange(query(), given_rows, 10)
+    author = videos.author[chosen].tolist()
+    assert all(author[slot] not in author[max(0, slot - 4) : slot] for slot in range(10))
+    assert author.count(author[0]) == 2
 
 
 def test_a_slate_of_one_author_is_filled_all_the_same() -> None:
@@ -123,15 +149,16 @@ def test_the_vectors_of_the_artifact_are_used_by_id_and_a_new_video_is_like_noth
     feed = FeedSettings(diversity=0.3)
     reranker = Mmr.from_world(small_world(artifact=writer.artifact, feed=feed))
     assert reranker.diversity == 0.3
-    similarity = reranker.similarity(np.array([4, 8, 1], np.int32))
+    similar_to = reranker.similar_to(np.array([4, 8, 1], np.int32))
+    similarity = [similar_to(place) for place in range(3)]
     np.testing.assert_allclose(similarity, [[1, 0.5**0.5, 0], [0.5**0.5, 1, 0], [0, 0, 0]], rtol=1e-6)
 
 
 def test_jaccard_counts_each_topic_once_and_none_for_no_topics() -> None:
     tag = np.array([[1, 2, 0, 0], [2, 3, 0, 0], [1, 2, 0, 0], [0, 0, 0, 0], [2, 2, 0, 0]], np.int32)
     shared = jaccard(tag)
-    assert shared[0].tolist() == [1.0, np.float32(1 / 3), 1.0, 0.0, 0.5]
-    assert shared[3].tolist() == [0.0] * 5
+    assert shared(0).tolist() == [1.0, np.float32(1 / 3), 1.0, 0.0, 0.5]
+    assert shared(3).tolist() == [0.0] * 5
 
 
 def test_relevance_runs_from_one_to_zero_and_equal_scores_are_all_one() -> None:

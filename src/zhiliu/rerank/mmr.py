@@ -6,7 +6,7 @@ similar one already placed. ``mmr_twin`` says the same in plain loops; a propert
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 import numpy as np
@@ -16,8 +16,11 @@ from zhiliu.catalog.columns import VideoColumns
 from zhiliu.live.world import World
 from zhiliu.types import F32, I32, I64, Candidates, Query
 
+SimilarTo = Callable[[int], F32]
+"""Place in the pool → (P,) how similar the others are to that one, at most 1."""
+
 POOL: Final = 8
-"""Candidates that compete for each slot: the best ``POOL * k`` by score. More would only bring worse ones in."""
+"""Candidates that compete for each slot: the best ``POOL * k`` by score; all, when those break a gap."""
 VECTORS: Final = ("text_video", "two_tower_video")
 """Artifact arrays that similarity is measured with: the first there is. Without any, topics are compared."""
 
@@ -63,33 +66,38 @@ class Mmr:
         k = min(k, len(candidates))
         if k <= 0:
             return np.zeros(0, np.int64)
-        pool = np.argsort(-candidates["score"], kind="stable")[: POOL * k].astype(np.int64)  # (P,)
-        video = candidates.video[pool]
-        return pool[
-            mmr(
-                relevance(candidates["score"][pool]),
-                self.similarity(video),
-                self.videos.author[video],
-                self.videos.tag[video, 0],
-                k,
-                diversity=self.diversity,
-                author_gap=self.author_gap,
-                topic_gap=self.topic_gap,
-            )
-        ]
+        best_first = np.argsort(-candidates["score"], kind="stable").astype(np.int64)
+        pool = best_first[: POOL * k]  # (P,)
+        chosen, kept_gaps = self._choose(candidates, pool, k)
+        if not kept_gaps and len(pool) < len(best_first):
+            pool = best_first  # further down there may be others
+            chosen, _ = self._choose(candidates, pool, k)
+        return pool[chosen]
 
-    def similarity(self, video: I32) -> F32:
-        """(P, P) cosine of the vectors of rows (P,); without vectors, the share of topics in common."""
-        if self._vectors is not None and self._positions is not None:
-            unit = self._vectors[self._positions[video]]  # (P, D)
-            cosine: F32 = unit @ unit.T
-            return cosine
-        return jaccard(self.videos.tag[video])
+    def _choose(self, candidates: Candidates, pool: I64, k: int) -> tuple[I64, bool]:
+        video = candidates.video[pool]
+        return mmr(
+            relevance(candidates["score"][pool]),
+            self.similar_to(video),
+            self.videos.author[video],
+            self.videos.tag[video, 0],
+            k,
+            diversity=self.diversity,
+            author_gap=self.author_gap,
+            topic_gap=self.topic_gap,
+        )
+
+    def similar_to(self, video: I32) -> SimilarTo:
+        """Cosine of the vectors of rows (P,); without vectors, the share of topics in common."""
+        if self._vectors is None or self._positions is None:
+            return jaccard(self.videos.tag[video])
+        unit = self._vectors[self._positions[video]]  # (P, D)
+        return lambda place: unit @ unit[place]
 
 
 def mmr(
     relevance: F32,
-    similarity: F32,
+    similar_to: SimilarTo,
     author: I32,
     topic: I32,
     k: int,
@@ -97,33 +105,32 @@ def mmr(
     diversity: float,
     author_gap: int,
     topic_gap: int,
-) -> I64:
-    """(k,) positions of the pool (P,). Author and topic 0 are unknown: they keep no gap."""
+) -> tuple[I64, bool]:
+    """(k,) positions of the pool (P,), and whether every gap was kept. Author and topic 0 are unknown: no gap."""
     gain = (1 - diversity) * relevance.astype(np.float64)  # (P,), -inf once placed
     nearest = np.zeros(len(gain))  # (P,) similarity to the most similar one placed
-    same_author = (author[:, None] == author[None, :]) & (author > 0)[:, None]  # (P, P)
-    same_topic = (topic[:, None] == topic[None, :]) & (topic > 0)[:, None]
-    broken = np.zeros(len(gain), np.int64)  # (P,) how often it would break a gap here
+    broken = np.zeros(len(gain), np.int64)  # (P,) how many gaps it would break in this slot
+    gaps = [(codes, gap) for codes, gap in ((author, author_gap), (topic, topic_gap)) if gap]
     chosen = np.empty(k, np.int64)
+    kept_gaps = True
     for slot in range(k):
-        if author_gap and slot > author_gap:
-            broken -= same_author[chosen[slot - author_gap - 1]]
-        if topic_gap and slot > topic_gap:
-            broken -= same_topic[chosen[slot - topic_gap - 1]]
+        for codes, gap in gaps:
+            if slot > gap and (code := codes[chosen[slot - gap - 1]]):
+                broken -= codes == code
         value = gain - diversity * nearest
         best = int(np.where(broken, -np.inf, value).argmax())
         if broken[best] or value[best] == -np.inf:  # every one left breaks a gap: those that break the fewest
             left = value > -np.inf
             fewest = broken[left].min()
             best = int(np.where(left & (broken == fewest), value, -np.inf).argmax())
+            kept_gaps = False
         chosen[slot] = best
         gain[best] = -np.inf
-        np.maximum(nearest, similarity[best], out=nearest)
-        if author_gap:
-            broken += same_author[best]
-        if topic_gap:
-            broken += same_topic[best]
-    return chosen
+        np.maximum(nearest, similar_to(best), out=nearest)
+        for codes, _ in gaps:
+            if code := codes[best]:
+                broken += codes == code
+    return chosen, kept_gaps
 
 
 def mmr_twin(
@@ -163,15 +170,19 @@ def relevance(score: F32) -> F32:
     return scaled
 
 
-def jaccard(tag: I32) -> F32:
-    """(P, P) topics in common ÷ topics of both, from codes (P, TAGS) with 0 for none."""
+def jaccard(tag: I32) -> SimilarTo:
+    """Topics in common ÷ topics of both, from codes (P, TAGS) with 0 for none."""
     names, place = np.unique(tag, return_inverse=True)
     has = np.zeros((len(tag), len(names)), np.float32)
     has[np.arange(len(tag))[:, None], place.reshape(tag.shape)] = 1
     has[:, names == 0] = 0
-    common = has @ has.T
     count = has.sum(1)
-    share: F32 = common / np.maximum(count[:, None] + count[None, :] - common, 1)
+
+    def share(place: int) -> F32:
+        common = has @ has[place]  # (P,)
+        shared: F32 = common / np.maximum(count + count[place] - common, 1)
+        return shared
+
     return share
 
 

@@ -133,7 +133,7 @@ def test_a_restart_continues_from_the_checkpoint_and_counts_nothing_twice(
     fresh.start()
     fresh.stop()
     assert shown(after) == 35
-    np.testing.assert_allclose(after.heat(NOW_MS), recounted.heat(NOW_MS))
+    np.testing.assert_allclose(after.heat(), recounted.heat())
     for kind in ("video", "author", "tag", "surface"):
         np.testing.assert_allclose(
             after.counters.read(kind, np.arange(8), np.array([NOW_MS])),

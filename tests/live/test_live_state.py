@@ -162,7 +162,7 @@ def test_events_about_a_video_that_another_process_added_count_once_the_catalogu
     assert live.history("p1", NOW_MS).video.tolist() == [40]
     sums = live.counters.read("video", np.array([40]), np.array([NOW_MS]))[0]
     assert sums[[STAT["shown"], STAT["long_view"]]].tolist() == pytest.approx([1, 1], rel=1e-3)
-    assert live.heat(NOW_MS)[40] > 0
+    assert live.heat()[40] > 0
 
 
 def test_counts_by_author_and_topic_follow_their_names_when_codes_change() -> None:

@@ -67,9 +67,9 @@ class LiveState:
         """For tests and metrics; sources read :meth:`heat`."""
         return self.counters.trending
 
-    def heat(self, now_ms: int) -> NDArray[np.float64]:
-        """(N,) weighted events an hour of each video at ``now_ms``; see :class:`Trending`."""
-        return self.counters.heat(now_ms)
+    def heat(self) -> NDArray[np.float64]:
+        """(N,) weighted events an hour of each video; see :meth:`Trending.heat`."""
+        return self.counters.heat()
 
     # -- the log's side ------------------------------------------------------------------------------------
 

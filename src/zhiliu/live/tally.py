@@ -114,11 +114,11 @@ class Tally:
             self.settle()
             return self.counters.read(kind, key, np.minimum(state_ms, self.newest_ms + GRACE_MS))
 
-    def heat(self, now_ms: int) -> F64:
+    def heat(self) -> F64:
         """(N,) of :meth:`Trending.heat`, everything that came included."""
         with self.lock:
             self.settle()
-            return self.trending.heat(now_ms)
+            return self.trending.heat()
 
     def catalogue(self, videos: VideoColumns) -> None:
         """Another catalogue: room for new rows, and names that got another number keep their counts."""

@@ -71,13 +71,13 @@ class Trending:
             np.add.at(self.sums[w], video, worth * weight)
         self.counted += len(video)
 
-    def heat(self, now_ms: int) -> F64:
-        """(N,) how hot each video is at ``now_ms``, in weighted events an hour.
+    def heat(self) -> F64:
+        """(N,) how hot each video is, in weighted events an hour, as of the newest event.
 
-        Not later than the newest event: a log that has stopped is judged as of its end, where the order still
-        means something, not when all of it has faded to nothing.
+        Not as of now: a log that has stopped is judged where its order still means something, not where all of it
+        has faded to nothing; and while events come, the newest is now.
         """
-        return rates(self.sums, min(now_ms, self.newest_ms) - self.origin_ms)
+        return rates(self.sums, self.newest_ms - self.origin_ms)
 
 
 class TrendingTwin:
@@ -91,12 +91,12 @@ class TrendingTwin:
         """Count one event."""
         self.events.append((video, time_ms, worth))
 
-    def heat(self, now_ms: int) -> F64:
+    def heat(self) -> F64:
         """(N,) as :meth:`Trending.heat`."""
         total = np.zeros(self.videos)
-        now_ms = min(now_ms, max((time for _, time, _ in self.events), default=0))
+        newest_ms = max((time for _, time, _ in self.events), default=0)
         for video, time, worth in self.events:
             for share, half_life in zip(SHARE, HALF_LIFE_MS, strict=True):
                 rate = worth * np.log(2) * HOUR_MS / half_life
-                total[video] += share * rate * 2.0 ** ((time - now_ms) / half_life)
+                total[video] += share * rate * 2.0 ** ((time - newest_ms) / half_life)
         return total

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zhiliu.live.state import LiveState
 from zhiliu.live.world import World
 from zhiliu.sources.ranking import Ranking
@@ -35,8 +38,10 @@ class Trending:
     def retrieve(self, query: Query, k: int) -> Candidates:
         """At most ``k`` this person has not seen, hottest first."""
         if self._order is None or abs(query.now_ms - self._ordered_ms) >= REFRESH_MS:
-            self._order = self.ranking.order(self._live.heat(query.now_ms)[: len(self.ranking.videos)])
+            self._order = self.ranking.order(self._heat())
             self._ordered_ms = query.now_ms
-        return self.ranking.serve(
-            query, k, self._order, lambda: self._live.heat(query.now_ms)[: len(self.ranking.videos)]
-        )
+        return self.ranking.serve(query, k, self._order, self._heat)
+
+    def _heat(self) -> NDArray[np.float64]:
+        """(N,) of this source's catalogue; the live state may know a newer one."""
+        return self._live.heat()[: len(self.ranking.videos)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,6 +16,7 @@ import pytest
 
 from zhiliu import protocols, registry
 from zhiliu.settings import FeedSettings
+from zhiliu.store import open_store
 from zhiliu.testing import component_contracts
 from zhiliu.testing.component_contracts import history, query
 from zhiliu.testing.small_world import small_world
@@ -102,6 +106,48 @@ def test_the_test_of_the_page_passes(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^8 passed", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_the_line_of_the_page_makes_a_type_of_event_that_is_taken_and_stored(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    types = tmp_path / "src" / "zhiliu" / "types.py"
+    (line,) = re.findall(r"`(BOOKMARK = .*?)`", PAGE)
+    last = '    SEARCH = "search"\n'
+    types.write_text(types.read_text("utf-8").replace(last, f"{last}    {line}\n"), "utf-8")
+    event = {
+        "event_id": "b1",
+        "type": "bookmark",
+        "time": 1_650_844_900_000,
+        "person_id": "p",
+        "video_id": "v",
+    }
+    unknown = event | {"event_id": "b2", "type": "bookmarks"}
+    file = tmp_path / "events.jsonl"
+    file.write_text(f"{json.dumps(event)}\n{json.dumps(unknown)}\n", "utf-8")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "zhiliu",
+            "--workspace",
+            "w",
+            "--json",
+            "import",
+            "jsonl",
+            file,
+            "--create-videos",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["accepted"], result["rejected"]) == (1, 1)
+    with open_store(f"sqlite:///{tmp_path / 'w' / 'zhiliu.db'}") as store:
+        assert store.counts()["events"] == 1
 
 
 def test_every_example_contract_and_method_is_on_the_page() -> None:

@@ -82,12 +82,12 @@ class TestReasons(ExplainerContract):
     def test_what_a_plug_in_found_is_told_as_picked_for_you(self) -> None:
         assert codes(self.make().reasons(query(), found([1], my_plug_in=[1.0]))) == [["for_you"]]
 
-    def test_at_most_three_reasons(self) -> None:
+    def test_at_most_two_reasons_the_most_personal_first(self) -> None:
         items = found([3], following=[1], similar=[1], als=[1], trending=[1], popularity=[1]).with_columns(
             {"similar:because": np.array([10], np.int32)}
         )
         told = self.make().reasons(query(history=history([3, 10, 17]), followed=("a3",)), items)
-        assert codes(told) == [["following", "similar_to", "topic"]]
+        assert codes(told) == [["following", "similar_to"]]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ TOPIC_ROWS: Final = 2
 """A topic is named from this many long watches on."""
 TOPIC_SHARE: Final = 0.1
 """…that are at least this share of all long watches."""
-SHOWN: Final = 3
+SHOWN: Final = 2
 """Most reasons a video gets, the most personal first."""
 GENERAL: Final = frozenset({"trending", "popularity"})
 """Sources that give everybody the same."""
@@ -41,7 +41,7 @@ class Reasons:
         return cls(world)
 
     def reasons(self, query: Query, items: Candidates) -> tuple[tuple[Reason, ...], ...]:
-        """One to three reasons a row of ``items`` (K,)."""
+        """One or two reasons a row of ``items`` (K,)."""
         if not len(items):
             return ()
         language = language_of(query)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zhiliu.artifact import Artifact
 from zhiliu.catalog.columns import VideoColumns
-from zhiliu.features.builder import Features, numeric_names
+from zhiliu.features.builder import CONTEXT, SEQUENCE, Features, numeric_names
 from zhiliu.features.profile import ProfileVocabulary
 from zhiliu.features.video import duration_bucket
 from zhiliu.types import F32, I32, Person
@@ -34,10 +34,8 @@ class RankerModel:
         self.numeric_mean: F32 = np.array(facts.get("numeric_mean", []), np.float32)
         self.vocabulary = ProfileVocabulary(facts.get("profile", {}))
         self.calibration: Mapping[str, tuple[float, float]] = facts["calibration"]
-        if "numeric" in self.inputs and tuple(facts["numeric"]) != numeric_names():
-            raise RankerMismatchError(
-                f"artifact {artifact.version}: trained with other features; train again"
-            )
+        if "numeric" in self.inputs:
+            check_features(artifact, facts)
         self.session = open_session(artifact, "ranker.onnx" if one_person else "ranker_rows.onnx")
         self.durations = videos.duration_ms
         self.vectors = video_vectors(artifact, videos, facts) if "item" in self.inputs else None
@@ -102,6 +100,13 @@ class RankerModel:
         share = at - low
         watch: F32 = table[bucket, low] * (1 - share) + table[bucket, high] * share
         return watch.astype(np.float32)
+
+
+def check_features(artifact: Artifact, facts: Mapping[str, Any]) -> None:
+    """Raise RankerMismatchError unless the network was trained with what ``features.builder`` computes."""
+    trained = tuple(tuple(facts[name]) for name in ("numeric", "context", "sequence"))
+    if trained != (numeric_names(), CONTEXT, SEQUENCE):
+        raise RankerMismatchError(f"artifact {artifact.version}: trained with other features; train again")
 
 
 def open_session(artifact: Artifact, name: str) -> Any:

@@ -104,7 +104,7 @@ class RankerModel:
 
 def check_features(artifact: Artifact, facts: Mapping[str, Any]) -> None:
     """Raise RankerMismatchError unless the network was trained with what ``features.builder`` computes."""
-    trained = tuple(tuple(facts[name]) for name in ("numeric", "context", "sequence"))
+    trained = tuple(tuple(facts.get(name, ())) for name in ("numeric", "context", "sequence"))
     if trained != (numeric_names(), CONTEXT, SEQUENCE):
         raise RankerMismatchError(f"artifact {artifact.version}: trained with other features; train again")
 

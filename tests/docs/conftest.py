@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-
 from tests.docs.pages import ROOT
 
 PEOPLE = 120

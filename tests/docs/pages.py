@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -77,10 +78,8 @@ def run(page: str, folder: Path, timeout_s: float = 300) -> subprocess.Completed
         try:
             code = process.wait(timeout_s)
         finally:
-            try:
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and so has all it started
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(page, code, out.read(), err.read())

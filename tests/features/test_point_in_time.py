@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tests.train_fixtures import snapshot_of
+
 from zhiliu.features import profile
 from zhiliu.features.builder import Features, build, numeric_names
 from zhiliu.features.counters import KINDS, STATS, Counters, Increments, Replay, key_count

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-
 from tests.train_fixtures import snapshot_of
+
 from zhiliu.labels.interactions import increments, load_events, load_interactions
 from zhiliu.labels.rules import heads_of
 from zhiliu.testing.synthetic import START_MS, SyntheticLog, synthetic_log

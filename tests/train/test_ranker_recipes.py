@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from tests.train_fixtures import snapshot_of
+
 from zhiliu.artifact import Artifact, open_artifact
 from zhiliu.evaluate.metrics import auc
 from zhiliu.rank.model import RankerMismatchError, RankerModel

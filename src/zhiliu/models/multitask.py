@@ -169,7 +169,7 @@ class Multitask(nn.Module):
 def code_table(codes: int, dim: int) -> nn.Embedding:
     """An embedding that starts near zero: a code not met in training (a weekday, a surface) must not speak."""
     table = nn.Embedding(codes, dim)
-    nn.init.normal_(table.weight, std=0.01)
+    nn.init.normal_(table.weight, std=0.05)
     return table
 
 

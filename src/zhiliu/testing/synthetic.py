@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def one_impression(
     n: int, time: int, person: int, video: Video, liked_topic: bool, rng: np.random.Generator
 ) -> list[Event]:
     """An impression and what followed."""
-    common = {
+    common: dict[str, Any] = {
         "person_id": f"p{person}",
         "video_id": video.video_id,
         "request_id": f"r{n}",

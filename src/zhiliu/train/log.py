@@ -56,6 +56,7 @@ class TrainingLog:
 
         Raises:
             ValueError: no usable event.
+
         """
         events = load_events(snapshot) if events is None else events
         if until_ms is not None:

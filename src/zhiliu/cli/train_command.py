@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,7 +31,7 @@ def command(
     # Idle OpenMP threads sleep instead of spinning: on a busy machine LightGBM was 60 times slower without.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from zhiliu.cli.progress import Steps
-    from zhiliu.cli.workspace import now_ms, settings_of, store_of, tell
+    from zhiliu.cli.workspace import now_ms, settings_of, store_of, tell, time_of
     from zhiliu.train.bundle import RETRIEVAL, Order, check, train
     from zhiliu.train.trackers import open_tracker
 
@@ -44,7 +43,7 @@ def command(
     order = Order(
         ranker=model,
         retrieval=names,
-        until_ms=time_of(until) if until else started,
+        until_ms=time_of(until, "--until") if until else started,
         seed=seed,
         optimizer=optimizer,
         learning_rate=learning_rate,
@@ -76,21 +75,3 @@ def command(
         f"{artifact.version} in {seconds} s: {model} with {', '.join(names) or 'no retrieval'}",
     )
     return 0
-
-
-def time_of(text: str) -> int:
-    """ISO time → ms UTC.
-
-    Raises:
-        typer.BadParameter: not a time, or without an offset from UTC.
-
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"--until {text!r} is not an ISO time such as 2022-05-01T00:00+08:00"
-        ) from None
-    if moment.tzinfo is None:
-        raise typer.BadParameter(f"--until {text!r} has no offset from UTC; write for example {text}+08:00")
-    return int(moment.astimezone(UTC).timestamp() * 1000)

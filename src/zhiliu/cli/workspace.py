@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,21 @@ def newest_artifact(root: Path) -> str | None:
 def now_ms() -> int:
     """Milliseconds UTC."""
     return time.time_ns() // 1_000_000
+
+
+def time_of(text: str, option: str) -> int:
+    """ISO time of a command line option → ms UTC.
+
+    Raises:
+        typer.BadParameter: not a time, or without an offset from UTC.
+
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{option} {text!r} is not an ISO time such as 2022-05-01T00:00+08:00"
+        ) from None
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"{option} {text!r} has no offset from UTC; write for example {text}+08:00")
+    return int(moment.astimezone(UTC).timestamp() * 1000)

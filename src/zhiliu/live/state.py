@@ -44,7 +44,13 @@ class LiveState:
     """The state after ``offset``; an offset is applied once. Thread-safe."""
 
     def __init__(
-        self, events: EventLog, videos: VideoColumns, *, history: int = 100, people: int = 10_000
+        self,
+        events: EventLog,
+        videos: VideoColumns,
+        *,
+        history: int = 100,
+        people: int = 10_000,
+        ahead_ms: int = AHEAD_MS,
     ) -> None:
         self.counters = Tally(videos)
         """Reader of the decayed counters, for features."""
@@ -52,6 +58,7 @@ class LiveState:
         self._videos = videos
         self._history = history
         self._limit = people
+        self._ahead_ms = ahead_ms
         self._lock = threading.Lock()  # people, pending lists, offset
         self._people: OrderedDict[str, PersonState] = OrderedDict()  # least recently asked for first
         self._unknown: list[StoredEvent] = []
@@ -192,7 +199,7 @@ class LiveState:
 
     def _load(self, state: PersonState, person: str, now_ms: int) -> None:
         """Read one person from the log. Events that arrive meanwhile are in ``pending`` too; both are joined."""
-        before_ms = now_ms + AHEAD_MS
+        before_ms = now_ms + self._ahead_ms
         try:
             newest = self._events.history(person, before_ms, self._history * EVENTS_A_ROW)
             choices = self._events.history(person, before_ms, CHOICES_READ, CHOICES)

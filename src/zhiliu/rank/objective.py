@@ -34,3 +34,14 @@ class WeightedSum:
             if weight:
                 total += np.float32(weight) * probability
         return total
+
+
+def shares(heads: Mapping[str, float], weights: Mapping[str, float]) -> list[tuple[str, float, float, float]]:
+    """(head, value, weight, value · weight) of one video, those that moved its score most first.
+
+    A head without a weight moved nothing.
+    """
+    told = [
+        (head, value, weights.get(head, 0.0), value * weights.get(head, 0.0)) for head, value in heads.items()
+    ]
+    return sorted(told, key=lambda share: -abs(share[3]))

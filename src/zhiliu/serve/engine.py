@@ -16,8 +16,8 @@ import numpy as np
 import structlog
 
 from zhiliu.features.context import hour_of_day
-from zhiliu.live.checkpoint import Checkpoint
 from zhiliu.live.consumer import Consumer
+from zhiliu.live.opening import checkpoint_of
 from zhiliu.rank.recorder import StoreRecorder
 from zhiliu.serve.clock import Clock
 from zhiliu.serve.keeper import Keeper
@@ -47,7 +47,7 @@ class Engine:
             "live",
             events=store.events,
             state=self.keeper.serving.world.live,
-            checkpoint=Checkpoint(settings.workspace / "live.npz", store.events),
+            checkpoint=checkpoint_of(settings, store.events),
             offsets=store.offsets,
         )
         self.recorder = StoreRecorder(store.decisions, self._id_of)

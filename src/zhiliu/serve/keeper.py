@@ -15,9 +15,8 @@ import numpy as np
 import structlog
 
 from zhiliu.artifact import Artifact
-from zhiliu.catalog.columns import VideoColumns
 from zhiliu.live.artifacts import ArtifactWatcher
-from zhiliu.live.state import LiveState
+from zhiliu.live.opening import unread_world
 from zhiliu.live.world import World
 from zhiliu.pipeline import Pipeline
 from zhiliu.registry import build_pipeline
@@ -53,9 +52,7 @@ class Keeper:
         self.cards = Cards()
         listed = store.catalog.rows()
         self.cards.put(listed)
-        videos = VideoColumns.build(listed)
-        live = LiveState(store.events, videos, history=settings.feed.history)
-        world = World.of(settings, videos, live, title_of=self.cards.title_of)
+        world = unread_world(settings, store.events, listed, self.cards.title_of)
         self.serving = Serving(world, build_pipeline(world))
         self.watcher = ArtifactWatcher(settings.artifacts)
         self._changed: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from zhiliu.rank.objective import shares
 from zhiliu.serve.answers import Attribution, HeadShare, Why
 from zhiliu.serve.engine import Engine
 from zhiliu.types import Decision, DecisionItem
@@ -30,22 +31,13 @@ async def explain(engine: Engine, decision: Decision, item: DecisionItem) -> Why
         candidate_count=decision.candidate_count,
         sources=item.sources,
         reasons=item.reasons,
-        heads=head_shares(item.heads, engine.settings.feed.weights),
+        heads=[HeadShare(*share) for share in shares(item.heads, engine.settings.feed.weights)],
         features=named_features(names, item.features),
         attributions=strongest(await engine.attributions(decision, item), SHOWN),
         dropped=decision.dropped,
         failed=decision.failed,
         context=decision.context,
     )
-
-
-def head_shares(heads: dict[str, float], weights: dict[str, float]) -> list[HeadShare]:
-    """Every head, those that moved the score most first; a head without a weight moved nothing."""
-    shares = [
-        HeadShare(head, value, weights.get(head, 0.0), value * weights.get(head, 0.0))
-        for head, value in heads.items()
-    ]
-    return sorted(shares, key=lambda share: -abs(share.contribution))
 
 
 def named_features(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:

@@ -42,9 +42,13 @@ class AlsSource:
 
     def retrieve(self, query: Query, k: int) -> Candidates:
         """At most ``k`` videos not in the past, best first."""
+        person = self.person(query)
+        if not person.any():
+            return Candidates.empty()
+        return self.placement.best(query, self.vectors @ person + self.level, k)
+
+    def person(self, query: Query) -> F32:
+        """(D,) the person vector of this moment; zeros without a past."""
         rows, interest, _ = past_of(query, self.placement)
         rows, interest = strongest(rows, interest)
-        if not len(rows):
-            return Candidates.empty()
-        person = fold_in(self.vectors[rows], confidence(interest, self.alpha), self.gram, self.regularization)
-        return self.placement.best(query, self.vectors @ person + self.level, k)
+        return fold_in(self.vectors[rows], confidence(interest, self.alpha), self.gram, self.regularization)

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from zhiliu.features.interest import liked
-from zhiliu.features.text import TextModel, language_of, text_of
+from zhiliu.features.text import TextModel, language_of, text_of, unit
 from zhiliu.sources.placement import Placement, ServingWorld, artifact_of, past_of, recency
 from zhiliu.types import F32, I32, Candidates, Query
 
@@ -44,13 +44,17 @@ class TextSource:
 
     def retrieve(self, query: Query, k: int) -> Candidates:
         """At most ``k`` videos not in the past, best first; nothing when nothing was liked."""
+        person = self.person(query)
+        if not person.any():
+            return Candidates.empty()
+        return self.placement.best(query, self.vectors @ person, k)
+
+    def person(self, query: Query) -> F32:
+        """(D,) unit vector of what was liked, the newest most; zeros when nothing was."""
         rows, interest, labels = past_of(query, self.placement)
         weight = interest * recency(query, self.placement) * liked(labels)
-        person = weight @ self.vectors[rows]  # (D,)
-        length = float(np.linalg.norm(person))
-        if length < 1e-6:
-            return Candidates.empty()
-        return self.placement.best(query, (self.vectors @ (person / length)).astype(np.float32), k)
+        vector: F32 = unit((weight @ self.vectors[rows]).astype(np.float32)[None])[0]
+        return vector
 
 
 def vectors_of_new(world: ServingWorld, model: TextModel, rows: I32) -> F32:

@@ -87,7 +87,11 @@ def versions(root: Path) -> list[Path]:
     """Complete artifact folders under ``root``, newest first."""
     if not root.is_dir():
         return []
-    return sorted((p for p in root.iterdir() if (p / MANIFEST).is_file()), key=lambda p: p.name, reverse=True)
+    return sorted(
+        (p for p in root.iterdir() if p.name[0] != "." and (p / MANIFEST).is_file()),
+        key=lambda p: p.name,
+        reverse=True,
+    )
 
 
 @contextmanager

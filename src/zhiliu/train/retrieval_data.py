@@ -89,3 +89,12 @@ def log_level(counts: NDArray[Any]) -> F32:
     mean = float(counts.mean()) if len(counts) else 0.0
     level: F32 = np.log1p(counts / mean if mean > 0 else np.zeros(len(counts))).astype(np.float32)
     return level
+
+
+def trained_text(out: Path) -> F32 | None:
+    """(N, Dt) what the text recipe wrote: sentence embeddings where they were asked for, else TF-IDF vectors."""
+    for name in ("sentence_video.npy", "text_video.npy"):
+        if (out / name).is_file():
+            vectors: F32 = np.load(out / name)
+            return vectors
+    return None

@@ -14,7 +14,14 @@ from zhiliu.catalog.columns import VideoColumns
 from zhiliu.features.video import duration_bucket
 from zhiliu.index.exact import top_k
 from zhiliu.train.log import TrainingLog
-from zhiliu.train.retrieval_data import Progress, few_threads, interest_matrix, open_log, report
+from zhiliu.train.retrieval_data import (
+    Progress,
+    few_threads,
+    interest_matrix,
+    open_log,
+    report,
+    trained_text,
+)
 from zhiliu.types import F32, I32
 
 BLOCK = 512
@@ -55,14 +62,14 @@ class Similar:
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Mapping[str, Any]:
-        """Neighbours from everything before ``until_ms``; content from ``out/text_video.npy`` where it is there.
+        """Neighbours from everything before ``until_ms``; content of the text recipe where it ran.
 
         Raises:
             ValueError: nothing usable before the cut.
 
         """
         log = open_log(snapshot, until_ms, self.log)
-        text = np.load(out / "text_video.npy") if (out / "text_video.npy").is_file() else None
+        text = trained_text(out)
         with few_threads():
             ids, scores = neighbours(
                 interest_matrix(log), content_vectors(log.videos, text), self.config, progress

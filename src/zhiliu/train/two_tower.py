@@ -14,7 +14,14 @@ import torch
 from zhiliu.features.profile import ProfileVocabulary
 from zhiliu.models.two_tower import PersonTower, TwoTowerShape, VideoTower, sampled_softmax
 from zhiliu.train.log import TrainingLog
-from zhiliu.train.retrieval_data import THREADS, Progress, few_threads, open_log, report
+from zhiliu.train.retrieval_data import (
+    THREADS,
+    Progress,
+    few_threads,
+    open_log,
+    report,
+    trained_text,
+)
 from zhiliu.train.two_tower_data import Batch, Examples
 from zhiliu.train.two_tower_export import export_towers
 from zhiliu.types import I64
@@ -65,7 +72,7 @@ class TwoTower:
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Mapping[str, Any]:
-        """Train on everything before ``until_ms``; text vectors are read from ``out/text_video.npy`` if there.
+        """Train on everything before ``until_ms``; text vectors of the text recipe if it ran.
 
         Raises:
             ValueError: nothing usable before the cut.
@@ -73,7 +80,7 @@ class TwoTower:
 
         """
         log = open_log(snapshot, until_ms, self.log)
-        text = np.load(out / "text_video.npy") if (out / "text_video.npy").is_file() else None
+        text = trained_text(out)
         threads = torch.get_num_threads()
         torch.set_num_threads(min(threads, THREADS))
         try:

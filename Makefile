@@ -22,6 +22,7 @@ demo: $(VENV)/.ready  ## real feed log -> trained models -> table on future days
 	$(BIN)/zhiliu --workspace $(WORKSPACE) demo --data data/kuairand --then $(DEMO) --port $(PORT)
 
 test: check  ## everything CI runs
+	@bash scripts/ensure-chromium.sh
 	$(BIN)/python -m pytest
 
 test-slow: $(VENV)/.ready  ## the long ones too: 100 x kill -9, full-size quality

@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "log in, artifact out",
     "evaluate": "judge models on data they have not seen",
     "serve": "answer feeds over HTTP",
+    "show": "a person, a video, similarity, one ranking: every number",
     "status": "what this workspace holds",
     "doctor": "check the machine and the workspace",
     "demo": "real log -> models -> table -> feed",

@@ -60,10 +60,9 @@ def profile_facts(scene: Scene, query: Query) -> dict[str, Any]:
         for name in dict.fromkeys([*values, *vocabulary.fields])
     ]
     told = query.profile or Person(person_id=query.person)
-    raw = {name: getattr(told, name) for name in profile.NUMERIC[:-1]} | {"registered_ms": told.registered_ms}
-    encoded = dict(
-        zip(profile.NUMERIC, profile.numeric(query.profile, query.now_ms).tolist(), strict=True)
-    )
+    days = (query.now_ms - told.registered_ms) / DAY_MS if told.registered_ms > 0 else None
+    raw = {name: getattr(told, name) for name in profile.NUMERIC[:-1]} | {"registered_days": days}
+    encoded = dict(zip(profile.NUMERIC, profile.numeric(query.profile, query.now_ms).tolist(), strict=True))
     return {
         "known": query.profile is not None,
         "fields": fields,
@@ -103,7 +102,9 @@ def done(scene: Scene, person: str, types: Sequence[EventType], top: int) -> lis
     told = []
     for stored in reversed(scene.store.events.history(person, scene.at_ms, top, types)):
         row = scene.world.videos.row_of.get(stored.event.video_id or "")
-        named = {"video_id": stored.event.video_id, "title": "", "topic": ""} if row is None else scene.named(row)
+        named = (
+            {"video_id": stored.event.video_id, "title": "", "topic": ""} if row is None else scene.named(row)
+        )
         told.append(named | {"time_ms": stored.event.time, "type": stored.event.type.value})
     return told
 
@@ -190,36 +191,78 @@ def social(scene: Scene, query: Query, top: int) -> dict[str, Any]:
 
 def person_text(facts: Mapping[str, Any], offset_h: float) -> str:
     """The same, to read."""
-    told, behaviour, ties = facts["profile"], facts["behaviour"], facts["social"]
     lines = heading(facts, f"person 用户 {facts['person']}", offset_h)
-    lines += section("basic profile 基本画像", [[f["field"], f["value"] or "unknown 未知", encoding(f)] for f in told["fields"]])
-    lines += section("counts 数量 (log1p in the model 模型中取对数)", [
-        [name, told["counts"].get(name, ""), value] for name, value in told["numeric"].items()
-    ])  # fmt: skip
-    lines += section("recent watches 最近观看", [
-        [when(one["time_ms"], offset_h), video(one), one["surface"],
-         f"{seconds(one['watch_ms'])} of {seconds(one['duration_ms'])}", one["watch_ratio"], " ".join(one["outcomes"])]
-        for one in behaviour["recent"]
-    ])  # fmt: skip
-    for name, title in (("likes", "likes 点赞"), ("shares", "shares 分享")):
-        lines += section(title, [[when(one["time_ms"], offset_h), video(one), one["type"]] for one in behaviour[name]])
-    lines += section("topics 主题: affinity halves each week 兴趣每周减半", [
-        [one["topic"], f"{one['affinity']:.1%}", f"{one['long_views']} long of {one['rows']}", f"lift {one['lift']:+.3f}"]
-        for one in behaviour["topics"]
-    ])  # fmt: skip
-    lines += section("activity 活跃度", [
+    lines += profile_lines(facts["profile"])
+    lines += behaviour_lines(facts["behaviour"], offset_h)
+    return "\n".join(lines + social_lines(facts["social"]))
+
+
+def profile_lines(told: Mapping[str, Any]) -> list[str]:
+    """Step 1: who it is."""
+    fields = [[f["field"], f["value"] or "unknown 未知", encoding(f)] for f in told["fields"]]
+    counts = [[name, told["counts"][name], value] for name, value in told["numeric"].items()]
+    return [
+        *section(
+            "basic profile 基本画像: a code is a place in a one-hot vector 编码即独热位置",
+            fields,
+        ),
+        *section("counts, and log(1 + x) for the model 数量与取对数后的模型输入", counts),
+    ]
+
+
+def behaviour_lines(told: Mapping[str, Any], offset_h: float) -> list[str]:
+    """Step 2: what was done."""
+    recent = [
+        [
+            when(one["time_ms"], offset_h),
+            video(one),
+            one["surface"],
+            f"{seconds(one['watch_ms'])} of {seconds(one['duration_ms'])}",
+            one["watch_ratio"],
+            " ".join(one["outcomes"]),
+        ]
+        for one in told["recent"]
+    ]
+    acts = {
+        name: [[when(one["time_ms"], offset_h), video(one), one["type"]] for one in told[name]]
+        for name in ("likes", "shares")
+    }
+    topics = [
+        [
+            one["topic"],
+            f"{one['affinity']:.1%}",
+            f"{one['long_views']} long of {one['rows']}",
+            f"lift {one['lift']:+.3f}",
+        ]
+        for one in told["topics"]
+    ]
+    active = [
         [period, ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())) or "nothing 无"]
-        for period, counts in behaviour["activity"]["counts"].items()
-    ])  # fmt: skip
-    lines += section("behaviour as the ranker reads it 排序模型读到的行为", list(behaviour["features"].items()))
-    lines += section("social 社交", [[name, ties[name]] for name in ("follow_count", "fan_count", "friend_count", "followed")])
-    lines += section("followed creators 关注的作者", [[one["author_id"], f"{one['videos']} videos"] for one in ties["followed_authors"]])
-    return "\n".join(lines)
+        for period, counts in told["activity"]["counts"].items()
+    ]
+    return [
+        *section("recent watches 最近观看", recent),
+        *section("likes 点赞", acts["likes"]),
+        *section("shares 分享", acts["shares"]),
+        *section("topics 主题: affinity halves each week 兴趣每周减半", topics),
+        *section("activity 活跃度", active),
+        *section("behaviour as the ranker reads it 排序模型读到的行为", told["features"].items()),
+    ]
+
+
+def social_lines(told: Mapping[str, Any]) -> list[str]:
+    """Step 3: with whom."""
+    counts = ("follow_count", "fan_count", "friend_count", "followed")
+    followed = [[one["author_id"], f"{one['videos']} videos"] for one in told["followed_authors"]]
+    return [
+        *section("social 社交", [[name, told[name]] for name in counts]),
+        *section("followed creators 关注的作者", followed),
+    ]
 
 
 def encoding(field: Mapping[str, Any]) -> str:
     """How the model takes a field in."""
     if field["code"] is None:
         return "not used by the model 模型未用"
-    unknown = ", not seen in training 训练中未见" if field["code"] == 0 else ""
-    return f"code {field['code']} of {field['codes']} (one-hot){unknown}"
+    unknown = ", unknown to the model 模型未知" if field["code"] == 0 else ""
+    return f"code {field['code']} of {field['codes']}{unknown}"

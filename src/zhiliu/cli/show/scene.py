@@ -86,13 +86,16 @@ def open_scene(settings: Settings, store: Store, at_ms: int | None) -> Scene:
     if at_ms is not None:
         clock = "as asked 按指定时间: later events are not read"
     elif opened.newest_ms:
-        at_ms, clock = opened.newest_ms + AFTER_NEWEST_MS, "one minute after the newest event 最新事件后一分钟"
+        at_ms, clock = (
+            opened.newest_ms + AFTER_NEWEST_MS,
+            "one minute after the newest event 最新事件后一分钟",
+        )
     else:
         at_ms, clock = now_ms(), "now, the log is empty 现在（日志为空）"
     scene = Scene(settings, store, world, at_ms, clock)
     if world.artifact is None:
         scene.notes.append(f"no artifact in {settings.artifacts} 尚无模型; train one with: zhiliu train")
-    elif int(world.artifact.manifest.get("until_ms", 0)) > at_ms:
+    elif max(world.artifact.manifest.get("span_ms", [0])) >= at_ms:
         scene.notes.append("the model has learned from later events too 模型学过此刻之后的事件")
     for version, reason in opened.refused.items():
         scene.notes.append(f"artifact {version} cannot be used: {reason}")

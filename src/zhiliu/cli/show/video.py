@@ -44,7 +44,6 @@ def metadata(scene: Scene, row: int, video: Video) -> dict[str, Any]:
     bucket = int(duration_bucket(videos.duration_ms[row : row + 1])[0])
     edges = [0.0, *BUCKET_EDGES_S.tolist(), None]
     now, published = np.array([scene.at_ms]), np.array([video.published_ms])
-    words = " ".join((video.title, video.description, *video.tags))
     return {
         "title": video.title,
         "description": video.description,
@@ -58,7 +57,7 @@ def metadata(scene: Scene, row: int, video: Video) -> dict[str, Any]:
         "published_ms": video.published_ms,
         "fresh_days": round(float(fresh_days(now, published)[0]), 3),
         "language": video.language,
-        "language_of_text": language_of(video.language, words),
+        "language_of_text": language_of(video.language, plain(video)),
         "kind": video.kind,
         "status": video.status,
     }
@@ -73,7 +72,7 @@ def text_features(scene: Scene, row: int, video: Video, top: int) -> dict[str, A
         return None
     model = TextModel.load(artifact.path)
     words = text_of(video.title, video.description, video.tags)
-    language = language_of(video.language, f"{video.title} {video.description}")
+    language = language_of(video.language, plain(video))
     weights = tf_idf([words], model.words, model.idf).tocoo()
     name = list(model.words)
     terms = sorted(zip(weights.data.tolist(), weights.col.tolist(), strict=True), reverse=True)
@@ -88,6 +87,11 @@ def text_features(scene: Scene, row: int, video: Video, top: int) -> dict[str, A
         "norm": round(float(np.linalg.norm(vector)), 6),
         "cosine_with_trained": None if stored is None else round(float(stored @ vector), 6),
     }
+
+
+def plain(video: Video) -> str:
+    """Title, description and tags in one line, as training reads them."""
+    return " ".join(filter(None, [video.title, video.description, *video.tags]))
 
 
 def engagement(scene: Scene, row: int) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def engagement(scene: Scene, row: int) -> dict[str, Any]:
     }
     return {
         "half_life_days": HALF_LIFE_MS / 86_400_000,
-        "ladder": {kind: strength for kind, strength in LADDER},
+        "ladder": dict(LADDER),
         "counts": counts,
         "rates": rates,
         "events_an_hour": round(float(world.live.heat()[row]), 4),
@@ -139,7 +143,9 @@ def video_text(facts: Mapping[str, Any], offset_h: float) -> str:
         lines += section("text 文本", [["not there: the model has no text part 没有文本模型"]])
     else:
         lines += section("text 文本: TF-IDF", [[t["term"], t["weight"]] for t in words["terms"]])
-        lines += [f"  not in the vocabulary 词表外: {', '.join(words['unknown'])}"] if words["unknown"] else []
+        lines += (
+            [f"  not in the vocabulary 词表外: {', '.join(words['unknown'])}"] if words["unknown"] else []
+        )
         lines.append(f"  vector 向量: {words['width']} numbers, norm {words['norm']:.3f}")
     steps = list(use["ladder"])
     lines += section(f"engagement 互动, halves every {use['half_life_days']:.0f} days 每 14 天减半", [

@@ -93,7 +93,8 @@ def test_a_model_against_itself_differs_by_nothing() -> None:
     rng = np.random.default_rng(2)
     labels = (rng.random((300, len(HEADS))) < 0.5).astype(np.float32)
     rows, score = Rows(np.repeat(np.arange(30), 10), labels), rng.random(300).astype(np.float32)
-    for interval in difference(rows, score, score, "click"):
+    report = judge(rows, {"click": score})["click"]
+    for interval in difference(report, report):
         assert (interval.value, interval.low, interval.high) == (0, 0, 0)
 
 

@@ -153,12 +153,14 @@ def judge_rankers(
     import polars as pl
 
     from zhiliu.evaluate.impressions import State, read_impressions
-    from zhiliu.evaluate.leaderboard import leaderboard
+    from zhiliu.evaluate.leaderboard import judge_baselines, leaderboard
     from zhiliu.evaluate.tables import differences_table, heads_table
 
     future = scratch / "future.parquet"
     pl.read_parquet(data / "impressions.parquet").filter(pl.col("time_ms") >= UNTIL_MS).write_parquet(future)
     impressions = read_impressions(future, whole)
+    steps("judge baselines", 0.0)
+    simple = judge_baselines(whole, impressions, baselines)
     texts: list[str] = []
     boards: dict[str, Any] = {}
     explained: dict[State, str] = {
@@ -167,7 +169,7 @@ def judge_rankers(
     }
     for state, meaning in explained.items():
         tell_judge = partial(steps, f"judge, {state}")
-        board = leaderboard(whole, impressions, ours, baselines, state, tell_judge)
+        board = leaderboard(whole, impressions, ours, simple, state, tell_judge)
         boards[state] = board.as_dict()
         title = f"1–8 May, {board.rows} impressions of {board.people} people, {state} state: {meaning}"
         texts.append(heads_table(title, board.reports))

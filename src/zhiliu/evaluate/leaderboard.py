@@ -18,6 +18,9 @@ from zhiliu.train.log import TrainingLog
 from zhiliu.train.teacher import Teacher, tabular
 from zhiliu.types import F32, HEADS
 
+Reports = dict[str, dict[str, HeadReport]]
+"""model → head → figures."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leaderboard:
@@ -26,8 +29,7 @@ class Leaderboard:
     state: State
     rows: int
     people: int
-    reports: Mapping[str, Mapping[str, HeadReport]]
-    """model → head → figures."""
+    reports: Reports
     against: Mapping[str, tuple[Interval, Interval]]
     """head → (AUC, gAUC) of ``multitask`` minus ``lightgbm``, paired bootstrap over people."""
 
@@ -49,19 +51,27 @@ def leaderboard(
     log: TrainingLog,
     impressions: Impressions,
     ours: Artifact,
-    baselines: Mapping[str, Artifact],
+    baselines: Reports,
     state: State,
     progress: Callable[[float], None] | None = None,
 ) -> Leaderboard:
-    """Score every model once and judge all heads; ``ours`` holds the network and the LightGBM boosters."""
-    heads = networks_and_trees(log, impressions, ours, state, progress)
-    for name, artifact in baselines.items():
-        heads[name] = score(artifact, log, impressions, state)
+    """Score every model once and judge all heads; ``ours`` holds the network and the LightGBM boosters.
+
+    ``baselines`` from :func:`judge_baselines`: they know ids only, so one judgement serves both states.
+    """
     rows = impressions.rows()
+    heads = networks_and_trees(log, impressions, ours, state, progress)
     reports = {name: judge(rows, predicted) for name, predicted in heads.items()}
-    shared = [h for h in HEADS if h in heads.get("lightgbm", {}) and h in reports["multitask"]]
-    against = {h: difference(rows, heads["multitask"][h], heads["lightgbm"][h], h) for h in shared}
+    shared = [h for h in HEADS if h in reports.get("lightgbm", {}) and h in reports["multitask"]]
+    against = {h: difference(reports["multitask"][h], reports["lightgbm"][h]) for h in shared}
+    reports |= baselines
     return Leaderboard(state, len(rows), int(rows.person.max()) + 1, reports, against)
+
+
+def judge_baselines(log: TrainingLog, impressions: Impressions, artifacts: Mapping[str, Artifact]) -> Reports:
+    """Figures of rankers that read nothing but ids."""
+    rows = impressions.rows()
+    return {name: judge(rows, score(a, log, impressions, "frozen")) for name, a in artifacts.items()}
 
 
 def networks_and_trees(

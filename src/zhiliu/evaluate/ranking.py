@@ -35,10 +35,12 @@ class HeadReport:
     ece: float
     mse: float
     positives: int
+    samples: NDArray[np.float64]  # (2, resamples) AUC and gAUC of each resample of people
 
     def as_dict(self) -> dict[str, Any]:
         """JSON: plain ``auc`` and ``gauc`` with their intervals beside them."""
         flat = asdict(self)
+        del flat["samples"]
         for name in ("auc", "gauc"):
             value = flat[name]
             flat[name], flat[f"{name}_95"] = value["value"], [value["low"], value["high"]]
@@ -90,32 +92,14 @@ def judge_head(
         ece=ece(label, score),
         mse=mse(label, score),
         positives=int(label.sum()),
+        samples=np.stack([aucs, gaucs]),
     )
 
 
-def difference(
-    rows: Rows, ours: F32, theirs: F32, head: str, *, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[Interval, Interval]:
-    """Paired bootstrap: AUC and gAUC of ``ours`` minus ``theirs`` on the same people."""
-    label = rows.labels[:, HEADS.index(head)].astype(np.float64)
-    draws = bootstrap_people(rows.person, resamples, seed)
-    a = judge_pair(label, ours.astype(np.float64), rows.person, draws)
-    b = judge_pair(label, theirs.astype(np.float64), rows.person, draws)
+def difference(ours: HeadReport, theirs: HeadReport) -> tuple[Interval, Interval]:
+    """AUC and gAUC of ``ours`` minus ``theirs``: paired, if both were judged on the same rows with the same seed."""
+    gap = ours.samples - theirs.samples
     return (
-        interval(a[0] - b[0], a[1] - b[1]),
-        interval(a[2] - b[2], a[3] - b[3]),
+        interval(ours.auc.value - theirs.auc.value, gap[0]),
+        interval(ours.gauc.value - theirs.gauc.value, gap[1]),
     )
-
-
-def judge_pair(
-    label: NDArray[np.float64],
-    score: NDArray[np.float64],
-    person: NDArray[np.int64],
-    draws: NDArray[np.int32],
-) -> tuple[float, NDArray[np.float64], float, NDArray[np.float64]]:
-    """AUC with its resamples, gAUC with its resamples."""
-    at = weighted_auc(label, score)
-    aucs = np.array([at(draw[person].astype(np.float64)) for draw in draws])
-    each = person_auc(label, score, person)
-    weight = draws[:, each.person] * each.rows
-    return auc(label, score), aucs, each.mean(), (weight @ each.value) / weight.sum(1)

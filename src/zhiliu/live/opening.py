@@ -48,11 +48,8 @@ class Opened:
     world: World
     refused: dict[str, str]
     """Artifact version → why it cannot be used; an older one that is whole takes its place."""
-
-    @property
-    def newest_ms(self) -> int:
-        """Time of the newest event that was counted; 0 when there is none."""
-        return self.world.live.counters.newest_ms
+    newest_ms: int
+    """Time of the newest event that was counted; 0 when there is none."""
 
 
 def open_world(settings: Settings, store: Store, *, until_ms: int | None = None) -> Opened:
@@ -67,8 +64,11 @@ def open_world(settings: Settings, store: Store, *, until_ms: int | None = None)
         Consumer("offline", events=store.events, state=world.live).catch_up()
     else:
         read_before(store.events, world.live, until_ms, last)
+    counted = world.live.counters
+    with counted.lock:
+        counted.settle()
     watcher = ArtifactWatcher(settings.artifacts)
-    return Opened(world.with_artifact(watcher.poll()), watcher.refused)
+    return Opened(world.with_artifact(watcher.poll()), watcher.refused, counted.newest_ms)
 
 
 def read_before(events: FollowedLog, live: LiveState, until_ms: int, last: int) -> None:

@@ -35,7 +35,7 @@ def person(
     at: At = None,
     top: Top = 10,
 ) -> int:
-    """Profile, behaviour and social features of a person; one without a past is fine."""
+    """Profile, behaviour and social features."""
     from zhiliu.cli.show.person import person_facts, person_text
 
     return show(context, at, lambda scene: person_facts(scene, person_id, top), person_text)
@@ -48,7 +48,7 @@ def video(
     at: At = None,
     top: Top = 10,
 ) -> int:
-    """Metadata, text features and engagement with decay of a video."""
+    """Metadata, text, engagement with decay."""
     from zhiliu.cli.show.video import video_facts, video_text
 
     return show(context, at, lambda scene: video_facts(scene, video_id, top), video_text)
@@ -69,7 +69,7 @@ def similarity(
     top: Top = 10,
     at: At = None,
 ) -> int:
-    """Nearest videos of a person, of a video, or of many people."""
+    """Nearest videos of people or of a video."""
     from zhiliu.cli.show.similarity import near_person, near_video, similarity_text
 
     if sum(given is not None for given in (person, video, people)) != 1:
@@ -93,7 +93,7 @@ def ranking(
     top: Top = 10,
     at: At = None,
 ) -> int:
-    """One page: sources, calibrated heads, what each added to the score, reasons."""
+    """One page: sources, heads, score, reasons."""
     from zhiliu.cli.show.ranking import logged, ranked, ranking_text, replayed
     from zhiliu.cli.show.scene import open_scene
     from zhiliu.cli.workspace import settings_of, store_of, tell

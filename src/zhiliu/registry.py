@@ -96,8 +96,8 @@ def is_fed(component: Any, world: World) -> bool:
 def build_pipeline(world: World) -> Pipeline:
     """The pipeline that the settings describe, of what this world has.
 
-    A source without its artifact files is left out: with no artifact that leaves popularity, trending and
-    following, ranked by popularity.
+    A source without its artifact files is left out: with no artifact that leaves popularity, trending,
+    following and social, ranked by popularity.
 
     Raises:
         RegistryError: a component that the settings name is not there or broken.

@@ -195,6 +195,18 @@ class History:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Likes:
+    """Who liked what, the newest first."""
+
+    video: I32  # (L,) catalogue rows
+    time_ms: I64  # (L,)
+    people: tuple[str, ...]  # L keys of those who liked
+
+
+NO_LIKES = Likes(video=np.zeros(0, np.int32), time_ms=np.zeros(0, np.int64), people=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """One request for a slate. Clock and chance come in here, so a replay gives the same slate."""
 
@@ -206,6 +218,8 @@ class Query:
     history: History = field(default_factory=History.empty)
     followed: tuple[str, ...] = ()
     """Author ids this person follows."""
+    followed_likes: Likes = NO_LIKES
+    """The newest likes of followed people; see ``features.social``."""
     seen: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
     """(S,) rows not to serve again beside those of ``history``: of this cursor's pages, and exposures of old."""
     hidden: I32 = field(default_factory=lambda: np.zeros(0, np.int32))  # (H,) rows this person hid

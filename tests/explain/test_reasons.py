@@ -12,7 +12,7 @@ from zhiliu.explain.reasons import Reasons
 from zhiliu.explain.texts import TEXTS, language_of
 from zhiliu.testing.component_contracts import NOW_MS, ExplainerContract, history, query
 from zhiliu.testing.small_world import small_world
-from zhiliu.types import Candidates, Person, Query, Reason
+from zhiliu.types import Candidates, Likes, Person, Query, Reason
 
 
 def found(rows: list[int], **sources: list[float]) -> Candidates:
@@ -46,6 +46,19 @@ class TestReasons(ExplainerContract):
         told = self.make().reasons(query(followed=("a3", "a4"), context={"language": "en-US"}), items)
         assert told[0][0] == Reason("following", "You follow a3", ("a3",))
         assert codes(told) == [["following", "trending"], ["trending"]]
+
+    def test_who_of_the_followed_liked_it_is_told_the_newest_first_and_only_where_social_found_it(
+        self,
+    ) -> None:
+        likes = Likes(
+            video=np.array([3, 4, 3, 3], np.int32),
+            time_ms=NOW_MS - np.arange(1, 5, dtype=np.int64),
+            people=("q2", "q1", "q1", "q2"),
+        )
+        items = found([3, 4], social=[1, NAN], trending=[NAN, 1])
+        told = self.make().reasons(query(followed_likes=likes, context={"language": "en"}), items)
+        assert told[0] == (Reason("followed_liked", "Liked by people you follow", ("q2", "q1")),)
+        assert codes(told)[1] == ["trending"]
 
     def test_similar_to_names_the_watched_video_that_brought_it(self) -> None:
         items = found([3, 4], similar=[0.9, NAN]).with_columns(

@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.train_fixtures import snapshot_of
 
 from zhiliu.features import profile
 from zhiliu.features.builder import Features, build, numeric_names
 from zhiliu.features.counters import KINDS, STATS, Counters, Increments, Replay, key_count
 from zhiliu.features.history import Ask, Window
+from zhiliu.features.social import Heard
+from zhiliu.live.state import LiveState
+from zhiliu.testing.memory_log import MemoryLog
 from zhiliu.testing.synthetic import START_MS, SyntheticLog, synthetic_log
 from zhiliu.train.log import TrainingLog
-from zhiliu.types import History
+from zhiliu.types import Event, EventType, History
 
 LENGTH = 16
+DAY_MS = 86_400_000
 
 
 @pytest.fixture(scope="module")
 def log() -> SyntheticLog:
-    return synthetic_log(people=12, videos=20, impressions=600)
+    made = synthetic_log(people=12, videos=20, impressions=600)
+    events = sorted([*made.events, *ties(made)], key=lambda event: event.time)
+    return replace(made, events=events)
+
+
+def ties(made: SyntheticLog) -> list[Event]:
+    """People follow and unfollow those of them who are authors too, and some likes are taken back."""
+    rng = np.random.default_rng(1)
+    told = []
+    for n in range(80):
+        kind = EventType.UNFOLLOW if n % 4 == 3 else EventType.FOLLOW
+        told.append(
+            Event(
+                event_id=f"tie{n}", type=kind, time=START_MS + int(rng.integers(0, 6 * DAY_MS)),
+                person_id=f"p{rng.integers(12)}", props={"author_id": f"p{rng.choice([1, 3])}"},
+            )
+        )  # fmt: skip
+    for n in range(60):
+        liked = Event(
+            event_id=f"tie-like{n}", type=EventType.LIKE, time=START_MS + int(rng.integers(0, 6 * DAY_MS)),
+            person_id=f"p{rng.choice([1, 3])}", video_id=f"v{rng.integers(20)}",
+        )  # fmt: skip
+        told.append(liked)
+        if n % 3 == 0:
+            told.append(
+                structs.replace(liked, event_id=f"un{n}", type=EventType.UNLIKE, time=liked.time + DAY_MS)
+            )
+    return told
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +101,20 @@ def test_the_check_for_the_future_can_fail(whole: TrainingLog) -> None:
     assert np.abs(later.numeric - features_at(whole, row, moment).numeric).max() > 1e-3
 
 
-def test_serving_sees_what_training_saw(whole: TrainingLog) -> None:
-    """Live counters and one shared window against the replay and a window a row."""
-    for row in range(100, len(whole), 97):
+def test_the_likes_of_followed_people_are_in_the_log_that_is_tried(whole: TrainingLog) -> None:
+    """Else the tests around this one say nothing about them."""
+    h = whole.history
+    every = np.concatenate([
+        f.numeric for _, f in whole.features(whole.person, h.video, h.surface, h.time_ms, h.time_ms, LENGTH)
+    ])  # fmt: skip
+    for name in ("followed_likes", "followed_liked_author"):
+        column = every[:, numeric_names().index(name)]
+        assert 0.05 < np.mean(column > 0) < 0.95
+
+
+def test_serving_sees_what_training_saw(log: SyntheticLog, whole: TrainingLog) -> None:
+    """Live counters, the live circle and one shared window against the replay and a window a row."""
+    for row in range(100, len(whole), 67):
         moment = int(whole.history.time_ms[row])
         counters = Counters(whole.videos)
         counters.add(whole.counted.before(moment))
@@ -84,7 +129,11 @@ def test_serving_sees_what_training_saw(whole: TrainingLog) -> None:
         ask = Ask(h.video[row : row + 1], h.surface[row : row + 1], now, now)
         window = Window.of(history, moment, LENGTH)
         profiles = profile.numeric(whole.profiles[person], moment // 86_400_000 * 86_400_000)[None]
-        live = build(ask, window, whole.videos, counters, profiles, whole.timezone_offset_h)
+        events = MemoryLog()
+        events.append([event for event in log.events if event.time < moment])
+        known = LiveState(events, whole.videos).view(whole.people[person], moment)
+        heard = Heard.of(known.followed_likes, moment)
+        live = build(ask, window, heard, whole.videos, counters, profiles, whole.timezone_offset_h)
         trained = features_at(whole, row, moment)
         np.testing.assert_allclose(live.numeric, trained.numeric, atol=1e-4)
         np.testing.assert_allclose(live.past, trained.past, atol=1e-4)
@@ -101,10 +150,15 @@ def test_many_candidates_of_one_person_get_what_each_would_get_alone(whole: Trai
     counters.add(whole.counted)
     now, surface = np.array([moment]), np.array([1], np.int32)
     window, profiles = Window.of(history, moment, LENGTH), profile.numeric(None, moment)[None]
+    heard = Heard(
+        np.array([[True, True, False]]), np.array([[0, 7, 14]], np.int32), np.full((1, 3), moment - 1000)
+    )
     video = np.arange(len(whole.videos), dtype=np.int32)
-    together = build(Ask(video, surface, now, now), window, whole.videos, counters, profiles, 8.0)
+    together = build(Ask(video, surface, now, now), window, heard, whole.videos, counters, profiles, 8.0)
     for v in video[::7]:
-        alone = build(Ask(video[v : v + 1], surface, now, now), window, whole.videos, counters, profiles, 8.0)
+        alone = build(
+            Ask(video[v : v + 1], surface, now, now), window, heard, whole.videos, counters, profiles, 8.0
+        )
         np.testing.assert_allclose(together.numeric[v], alone.numeric[0], rtol=1e-5, atol=1e-6)
 
 

@@ -58,12 +58,12 @@ def test_the_settings_defaults_name_components_that_are_installed() -> None:
     assert feed.explainer in known("zhiliu.explainers")
 
 
-def test_without_an_artifact_there_is_following_trending_and_popularity() -> None:
+def test_without_an_artifact_there_is_what_reads_the_log_alone() -> None:
     pipeline = build_pipeline(small_world())
     assert [(source.name, k) for source, k in pipeline.sources] == [
         (name, k)
         for name, k in FeedSettings().sources.items()
-        if name in ("following", "trending", "popularity")
+        if name in ("following", "social", "trending", "popularity")
     ]
     assert (pipeline.ranker.name, pipeline.model) == ("popularity", "")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from small_catalogue import VIDEOS, feed, video_ids
+from small_catalogue import NOW_MS, VIDEOS, feed, video_ids
 
 from zhiliu.serve.cursor import pack, unpack
 from zhiliu.store import Store
@@ -107,6 +107,34 @@ def test_the_following_feed_holds_only_followed_authors(client: httpx.Client, ev
     assert client.post("/api/v1/events", json=[follow]).json()["accepted"] == 1
     authors = {item["video"]["author_id"] for item in feed(client, surface="following", limit=50)["items"]}
     assert authors == {"a3"}
+
+
+def test_what_a_followed_person_likes_is_on_the_next_page_with_its_reason(
+    client: httpx.Client, event: MakeEvent, store: Store
+) -> None:
+    def liked() -> dict[str, list[dict[str, Any]]]:
+        page = feed(client, limit=50, language="en")
+        told = {item["video"]["video_id"]: item["reasons"] for item in page["items"]}
+        return {
+            v: r for v, rs in told.items() if (r := [one for one in rs if one["code"] == "followed_liked"])
+        }
+
+    follow = event(type="follow", video_id=None, props={"author_id": "a3"})
+    client.post("/api/v1/events", json=[follow]).raise_for_status()
+    assert liked() == {}
+    like = event(type="like", video_id="v57", person_id="a3", time=NOW_MS - 500)
+    client.post("/api/v1/events", json=[like]).raise_for_status()
+    reason = {"code": "followed_liked", "text": "Liked by people you follow", "refs": ["a3"]}
+    assert liked() == {"v57": [reason]}
+    assert not [
+        one
+        for item in feed(client, surface="discover", limit=50)["items"]
+        for one in item["reasons"]
+        if one["code"] == "followed_liked"
+    ]
+    unfollow = event(type="unfollow", video_id=None, time=NOW_MS - 400, props={"author_id": "a3"})
+    client.post("/api/v1/events", json=[unfollow]).raise_for_status()
+    assert liked() == {}
 
 
 def test_a_hide_is_honoured_on_the_next_page(client: httpx.Client, event: MakeEvent) -> None:

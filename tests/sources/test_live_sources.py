@@ -14,10 +14,11 @@ from zhiliu.sources import ranking
 from zhiliu.sources.following import Following
 from zhiliu.sources.popularity import Popularity
 from zhiliu.sources.ranking import Ranking
+from zhiliu.sources.social import Social
 from zhiliu.sources.trending import Trending
 from zhiliu.testing.component_contracts import NOW_MS, SourceContract, history, query
 from zhiliu.testing.small_world import DAY_MS, happened, ids_of, small_columns, small_world
-from zhiliu.types import Candidates, Event, Query
+from zhiliu.types import Candidates, Event, Likes, Query
 
 HOUR_MS = 3_600_000
 
@@ -113,6 +114,47 @@ class TestFollowing(SourceContract):
     def test_seen_ones_make_room_for_older_ones(self) -> None:
         found = self.make().retrieve(query(followed=("a3",), history=history([3, 13])), 2)
         assert found.video.tolist() == [23, 33]
+
+
+def liked(*told: tuple[int, int, str]) -> Likes:
+    """(video, ms ago, who), the newest first."""
+    video, ago, people = zip(*told, strict=True)
+    return Likes(video=np.array(video, np.int32), time_ms=NOW_MS - np.array(ago, np.int64), people=people)
+
+
+class TestSocial(SourceContract):
+    def make(self) -> Social:
+        return Social.from_world(small_world())
+
+    def query(self) -> Query:
+        likes = liked(
+            (7, 1, "q1"), (5, HOUR_MS, "q2"), (3, HOUR_MS, "q1"), (5, 2 * HOUR_MS, "q1"), (9, DAY_MS, "q2")
+        )
+        return query(followed=("q1", "q2"), followed_likes=likes)
+
+    def test_the_most_liked_first_then_the_newest_liked(self) -> None:
+        found = self.make().retrieve(self.query(), 5)
+        assert found.video.tolist() == [5, 7, 3, 9]
+
+    def test_a_like_counts_half_after_three_days(self) -> None:
+        found = self.make().retrieve(query(followed_likes=liked((4, 3 * DAY_MS, "q1"))), 5)
+        assert found["score"].tolist() == [0.5]
+
+    def test_who_follows_nobody_gets_nothing(self) -> None:
+        assert len(self.make().retrieve(query(), 5)) == 0
+
+    def test_what_is_hidden_or_was_seen_or_is_no_longer_there_is_not_found(self) -> None:
+        likes = liked((39, 1, "q1"), (7, 2, "q1"), (8, 3, "q1"), (9, 4, "q1"), (10, 5, "q1"))
+        asked = query(followed_likes=likes, history=history([7]), hidden=np.array([8], np.int32))
+        assert self.make().retrieve(asked, 5).video.tolist() == [9, 10]
+
+    def test_the_world_tells_a_request_what_followed_people_like(self) -> None:
+        world = small_world([
+            happened("follow", None, time=NOW_MS - 9, props={"author_id": "a1"}),
+            happened("like", 4, "a1", NOW_MS - 5),
+        ])  # fmt: skip
+        asked = world.query("p1", now_ms=NOW_MS, seed=1, request_id="r")
+        assert Social.from_world(world).retrieve(asked, 5).video.tolist() == [4]
 
 
 rows = st.lists(st.integers(0, 39), max_size=45).map(lambda row: np.array(row, np.int32))

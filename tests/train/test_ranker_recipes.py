@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.train_fixtures import snapshot_of
 
 from zhiliu.artifact import Artifact, open_artifact
 from zhiliu.evaluate.metrics import auc
+from zhiliu.models.multitask import Multitask, MultitaskConfig
 from zhiliu.rank.model import RankerMismatchError, RankerModel
 from zhiliu.testing.synthetic import START_MS, synthetic_log
 from zhiliu.train.bundle import Order, train
@@ -19,7 +21,7 @@ from zhiliu.train.errors import TrainError
 from zhiliu.train.export import export
 from zhiliu.train.log import TrainingLog
 from zhiliu.train.loop import LoopConfig, fit
-from zhiliu.train.multitask import split_by_time
+from zhiliu.train.multitask import split_by_time, standardise
 from zhiliu.train.rows import WatchQuantiles
 from zhiliu.train.trackers import open_tracker
 from zhiliu.types import HEADS
@@ -204,3 +206,23 @@ def msg_replace(event):  # type: ignore[no-untyped-def]
     import msgspec
 
     return msgspec.structs.replace(event, surface="history", props={**event.props, "time": "estimated"})
+
+
+def test_a_feature_that_never_varied_in_training_says_nothing_when_it_does() -> None:
+    torch.manual_seed(0)
+    net = Multitask(
+        MultitaskConfig(numeric=2, context_sizes=(2,), person_sizes=(2,), videos=2, authors=2, tags=2, past=1)
+    ).eval()
+    numeric = torch.tensor([[0.0, 1.0], [0.0, 2.0], [0.0, 4.0]])
+    standardise(net, SimpleNamespace(numeric=numeric))  # type: ignore[arg-type]
+    code, d = torch.zeros(1, 1, dtype=torch.long), net.config.item_dim
+
+    def logits(first: float, second: float) -> torch.Tensor:
+        said = torch.tensor([[first, second]])
+        return net(
+            said, code, code, torch.zeros(1, d), torch.zeros(1, 3, d), torch.zeros(1, 3, 1), torch.ones(1, 3)
+        )
+
+    with torch.inference_mode():
+        assert torch.allclose(logits(3.0, 2.0), logits(0.0, 2.0), atol=1e-4)
+        assert not torch.allclose(logits(0.0, 4.0), logits(0.0, 2.0), atol=1e-2)

@@ -28,7 +28,7 @@ PERSONAL: Final = ("similar", "als", "two_tower", "text")
 
 
 class Reasons:
-    """Codes ``following``, ``similar_to``, ``topic``, ``trending``, ``popular``, ``new``, ``for_you``."""
+    """Codes following, followed_liked, similar_to, topic, trending, popular, new, for_you."""
 
     name = "reasons"
 
@@ -57,6 +57,7 @@ class Reasons:
             found = {name for name, column in scores.items() if not np.isnan(column[i])}
             reasons = [
                 *self._following(query, row, found, language),
+                *followed_liked(query, row, found, language),
                 *self._similar(because, i, found, language),
                 *self._topic(shares, row, found, language),
             ]
@@ -91,6 +92,15 @@ class Reasons:
         topic = self.world.videos.tags.names[tag]
         text = TEXTS["topic"][language].format(topic=topic, share=round(100 * share))
         return [Reason("topic", text, (topic,))]
+
+
+def followed_liked(query: Query, row: int, found: set[str], language: str) -> list[Reason]:
+    """Who of the followed people liked it, the newest like first."""
+    if "social" not in found:
+        return []
+    likes = query.followed_likes
+    who = dict.fromkeys(likes.people[i] for i in np.flatnonzero(likes.video == row))
+    return [Reason("followed_liked", TEXTS["followed_liked"][language], tuple(who))] if who else []
 
 
 def topic_shares(query: Query, world: World) -> dict[int, float]:

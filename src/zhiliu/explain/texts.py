@@ -10,6 +10,7 @@ from zhiliu.types import Query
 LANGUAGES: Final = ("zh", "en")
 TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "following": {"zh": "你关注了 {author}", "en": "You follow {author}"},
+    "followed_liked": {"zh": "你关注的人喜欢", "en": "Liked by people you follow"},
     "similar_to": {"zh": "因为你看过《{title}》", "en": "Because you watched “{title}”"},
     "similar_to_untitled": {"zh": "与你看过的一个视频相似", "en": "Similar to a video you watched"},
     "topic": {

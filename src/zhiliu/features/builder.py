@@ -22,6 +22,7 @@ from zhiliu.features.history import (
     person_columns,
     trial_of,
 )
+from zhiliu.features.social import Heard, social_columns
 from zhiliu.features.video import BUCKETS, duration_bucket, fresh_days
 from zhiliu.types import F32, I32, Bool, History, Video
 
@@ -52,6 +53,7 @@ class Features:
 def build(
     ask: Ask,
     window: Window,
+    heard: Heard,
     videos: VideoColumns,
     counters: CounterReader,
     profiles: F32,
@@ -59,7 +61,7 @@ def build(
 ) -> Features:
     """Features of the rows asked for. ``profiles`` (W, 4) from ``profile.numeric``."""
     seen = outcomes(window, np.broadcast_to(ask.state_ms, (len(window.mask),)), videos, counters)
-    columns = numeric_columns(ask, window, seen, videos, counters, profiles, timezone_offset_h)
+    columns = numeric_columns(ask, window, seen, heard, videos, counters, profiles, timezone_offset_h)
     b = len(ask)
     matrix = np.empty((b, len(columns)), np.float32)
     for i, column in enumerate(columns.values()):
@@ -76,6 +78,7 @@ def numeric_columns(
     ask: Ask,
     window: Window,
     seen: Outcomes,
+    heard: Heard,
     videos: VideoColumns,
     counters: CounterReader,
     profiles: F32,
@@ -86,6 +89,7 @@ def numeric_columns(
     columns |= rate_columns(ask, videos, counters)
     columns |= person_columns(ask, window, seen, timezone_offset_h)
     columns |= pair_columns(ask, window, seen, videos)
+    columns |= social_columns(ask, heard, videos)
     columns["duration"] = np.log1p(videos.duration_ms[ask.video] / 1000)
     columns["fresh_days"] = fresh_days(ask.now_ms, videos.published_ms[ask.video])
     columns |= {f"profile_{name}": profiles[:, i] for i, name in enumerate(profile.NUMERIC)}
@@ -146,4 +150,5 @@ def numeric_names() -> tuple[str, ...]:
     ask = Ask(empty, np.zeros(1, np.int32), moment, moment)
     seen = outcomes(window, moment, videos, Counters(videos))
     profiles = np.zeros((1, len(profile.NUMERIC)), np.float32)
-    return tuple(numeric_columns(ask, window, seen, videos, Counters(videos), profiles, 0.0))
+    heard, counters = Heard.nothing(1), Counters(videos)
+    return tuple(numeric_columns(ask, window, seen, heard, videos, counters, profiles, 0.0))

@@ -6,8 +6,10 @@ otherwise the rules below speak. The 18 s rule is KuaiRand's published definitio
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
+from zhiliu.catalog.columns import VideoColumns
 from zhiliu.types import HEADS, Event, EventType
 
 CLICK_MS: Final = 3_000
@@ -32,6 +34,14 @@ def heads_of(event: Event, duration_ms: int) -> tuple[str, ...]:
         return view_heads(event, duration_ms)
     head = HEAD_OF_TYPE.get(event.type)
     return (head,) if head is not None else ()
+
+
+def whom(props: Mapping[str, Any], row: int, videos: VideoColumns) -> str:
+    """Whom a follow or hide is about: as said in ``props.author_id``, else the author of the video; may be empty."""
+    said = props.get("author_id")
+    if isinstance(said, str) and said:
+        return said
+    return videos.authors.names[videos.author[row]] if row >= 0 else ""
 
 
 def view_heads(event: Event, duration_ms: int) -> tuple[str, ...]:

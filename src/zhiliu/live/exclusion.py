@@ -26,6 +26,6 @@ def not_again(query: Query, videos: VideoColumns) -> I32:
 def among(video: I32, excluded: I32, videos: VideoColumns) -> Bool:
     """(C,) True where ``video`` is in ``excluded`` (E,); a mask over the catalogue, np.isin would sort both."""
     mask = np.zeros(len(videos), np.bool_)
-    mask[excluded] = True
+    mask[excluded[excluded < len(mask)]] = True  # a cursor may name rows of a larger catalogue
     found: Bool = mask[video]
     return found

@@ -10,9 +10,11 @@ from typing import Final
 import numpy as np
 
 from zhiliu.catalog.columns import VideoColumns
-from zhiliu.labels.rules import heads_of
+from zhiliu.features.social import FOLLOWED
+from zhiliu.labels.rules import heads_of, whom
+from zhiliu.live.likers import Circle, Followed
 from zhiliu.live.past import JOINED, Fact, Past
-from zhiliu.types import I32, Event, EventType, History, StoredEvent
+from zhiliu.types import I32, NO_LIKES, Event, EventType, History, Likes, StoredEvent
 
 SEEN: Final = 2000
 """Videos a person is remembered to have seen; larger: fewer repeats, more memory (0.1 KB each)."""
@@ -29,6 +31,7 @@ class PersonView:
     hidden: I32  # (H,) rows
     hidden_authors: tuple[str, ...]
     seen: I32  # (S,) rows seen before those of ``history``, the latest first
+    followed_likes: Likes = NO_LIKES
 
 
 class PersonState:
@@ -40,6 +43,7 @@ class PersonState:
         self.pending: list[StoredEvent] = []
         self.stale = True  # the log must be read (again)
         self.view: PersonView | None = None
+        self.circle: Circle | None = None
         self.past = Past(1)
         self.seen: dict[int, None] = {}
         self.follow_at: dict[str, tuple[int, int, bool]] = {}  # author -> (time, offset, follows)
@@ -83,7 +87,7 @@ class PersonState:
     def decide(self, stored: StoredEvent, row: int, videos: VideoColumns) -> None:
         """Follow, unfollow: the newest word about an author counts. Hide and report hold for good."""
         event = stored.event
-        author = author_of(event, row, videos)
+        author = whom(event.props, row, videos)
         if event.type in (EventType.FOLLOW, EventType.UNFOLLOW):
             said = (event.time, stored.offset, event.type is EventType.FOLLOW)
             if author and said > self.follow_at.get(author, (-1, -1, False)):
@@ -113,6 +117,12 @@ class PersonState:
         self.view = None if ahead else view
         return view
 
+    def listens_to(self, person: str, authors: tuple[str, ...], now_ms: int) -> Followed:
+        """Of the followed ``authors``, the newest first: whose likes count for ``person``, not their own."""
+        heard = [who for who in authors if self.follow_at[who][0] < now_ms and who != person]
+        newest_ms = self.follow_at[authors[0]][0] if authors else 0
+        return Followed(authors, tuple(heard[:FOLLOWED]), newest_ms)
+
 
 def by_time(stored: StoredEvent) -> tuple[int, int]:
     """The order of a person's life."""
@@ -122,11 +132,3 @@ def by_time(stored: StoredEvent) -> tuple[int, int]:
 def row_of(event: Event, videos: VideoColumns) -> int:
     """Catalogue row an event is about; -1 for none."""
     return videos.row_of.get(event.video_id, -1) if event.video_id is not None else -1
-
-
-def author_of(event: Event, row: int, videos: VideoColumns) -> str:
-    """Whom a follow or hide is about: as said in ``props.author_id``, else the author of the video; may be empty."""
-    said = event.props.get("author_id")
-    if isinstance(said, str) and said:
-        return said
-    return videos.authors.names[videos.author[row]] if row >= 0 else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,12 +18,14 @@ import structlog
 from numpy.typing import NDArray
 
 from zhiliu.catalog.columns import VideoColumns
+from zhiliu.features.social import LIKE_WORDS
 from zhiliu.live.columns import increments_of, known_part
+from zhiliu.live.likers import Circle, Likers
 from zhiliu.live.person import CHOICES, PersonState, PersonView
 from zhiliu.live.tally import Tally
 from zhiliu.live.trending import Trending
 from zhiliu.protocols import EventLog
-from zhiliu.types import I32, History, StoredEvent
+from zhiliu.types import I32, EventType, History, StoredEvent
 
 log = structlog.get_logger()
 
@@ -62,6 +65,7 @@ class LiveState:
         self._lock = threading.Lock()  # people, pending lists, offset
         self._people: OrderedDict[str, PersonState] = OrderedDict()  # least recently asked for first
         self._unknown: list[StoredEvent] = []
+        self._likers = Likers(events)
         self._offset = 0
 
     @property
@@ -87,6 +91,7 @@ class LiveState:
             if not fresh:
                 return
             people, row_of, note = self._people, self._videos.row_of, self.counters.note
+            likes = self._likers.note
             for stored in fresh:
                 event = stored.event
                 if event.video_id is not None:
@@ -95,6 +100,8 @@ class LiveState:
                         note(event, row)
                     elif len(self._unknown) < UNKNOWN_KEPT:
                         self._unknown.append(stored)
+                    if event.type in LIKE_WORDS:
+                        likes(event.person, stored, -1 if row is None else row)
                 state = people.get(event.person)
                 if state is not None:
                     state.pending.append(stored)
@@ -121,6 +128,7 @@ class LiveState:
             for state in self._people.values():
                 state.pending.clear()
                 state.stale = True
+            self._likers.clear()
         return len(taken)
 
     def catalogue(self, videos: VideoColumns) -> None:
@@ -130,6 +138,7 @@ class LiveState:
         self.counters.catalogue(videos)
         with self._lock, self.counters.lock:
             self._videos = videos
+            self._likers.catalogue()
             waiting, self._unknown = self._unknown, []
             for stored in waiting:
                 row = videos.row_of.get(stored.event.video_id or "")
@@ -156,7 +165,9 @@ class LiveState:
     def loaded(self, person: str) -> bool:
         """Whether a request for this person is answered from memory; otherwise it reads the log."""
         state = self._people.get(person)
-        return state is not None and not state.stale
+        if state is None or state.stale or state.circle is None or state.circle.epoch != self._likers.epoch:
+            return False
+        return all(stored.event.type is not EventType.FOLLOW for stored in state.pending)
 
     def view(self, person: str, now_ms: int) -> PersonView:
         """What is known of a person now. Reads the log at the first call and after late events."""
@@ -178,7 +189,17 @@ class LiveState:
                 reload = state.stale
             if reload:
                 self._load(state, person, now_ms)
-            return state.look(self._history, now_ms)
+            view = state.look(self._history, now_ms)
+            state.circle = self._circle(state, person, view, now_ms)
+            return replace(view, followed_likes=state.circle.likes)
+
+    def _circle(self, state: PersonState, person: str, view: PersonView, now_ms: int) -> Circle:
+        """What followed people like; looked up again when anybody's follows or likes changed."""
+        before, likers = state.circle, self._likers
+        if before is not None and before.holds(view.followed, likers.version, now_ms):
+            return before
+        followed = state.listens_to(person, view.followed, now_ms)
+        return likers.circle(followed, self._videos, now_ms, now_ms + self._ahead_ms)
 
     def history(self, person: str, now_ms: int) -> History:
         """The newest interactions before ``now_ms``, oldest first, at most ``settings.feed.history``."""

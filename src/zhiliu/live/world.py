@@ -99,6 +99,7 @@ class World:
             surface=surface,
             history=view.history,
             followed=view.followed,
+            followed_likes=view.followed_likes,
             seen=np.concatenate([seen, view.seen[: max(0, room)]]).astype(np.int32),
             hidden=view.hidden,
             hidden_authors=view.hidden_authors,

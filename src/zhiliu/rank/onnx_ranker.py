@@ -13,6 +13,7 @@ from zhiliu.features.builder import Features, build, numeric_names
 from zhiliu.features.context import surface_code
 from zhiliu.features.counters import CounterReader
 from zhiliu.features.history import Ask, Window
+from zhiliu.features.social import Heard
 from zhiliu.live.world import World
 from zhiliu.rank.model import RankerModel
 from zhiliu.types import F32, I32, Candidates, Query
@@ -27,6 +28,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "same_author": ("same_author",),
     "length": ("same_length",),
     "seen_before": ("same_video",),
+    "social": ("followed_",),
 }
 """Numeric features by what they are about, for attributions: name → prefixes."""
 
@@ -58,7 +60,8 @@ class OnnxRanker:
         ask = Ask(video, np.array([surface_code(query.surface)], np.int32), now, now)
         window = Window.of(query.history, query.now_ms, self.model.window)
         profiles = profile.numeric(query.profile, query.now_ms)[None]
-        return build(ask, window, self.videos, self.counters, profiles, self.timezone_offset_h)
+        heard = Heard.of(query.followed_likes, query.now_ms)
+        return build(ask, window, heard, self.videos, self.counters, profiles, self.timezone_offset_h)
 
     def predict(self, query: Query, candidates: Candidates) -> Mapping[str, F32]:
         """Calibrated heads (C,) and ``watch_ms``."""

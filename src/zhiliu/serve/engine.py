@@ -25,7 +25,7 @@ from zhiliu.serve.metrics import Metrics
 from zhiliu.settings import Settings
 from zhiliu.sources.like_this import like_this
 from zhiliu.store import Store
-from zhiliu.types import I32, Decision, DecisionItem, History, Person, Query, Slate, Surface
+from zhiliu.types import I32, NO_LIKES, Decision, DecisionItem, History, Person, Query, Slate, Surface
 
 log = structlog.get_logger()
 
@@ -120,7 +120,7 @@ class Engine:
         )
         if surface == Surface.DISCOVER:  # as if nothing were known, but nothing twice
             had = np.concatenate([query.seen, query.history.video]).astype(np.int32)
-            return replace(query, history=History.empty(), followed=(), seen=had)
+            return replace(query, history=History.empty(), followed=(), followed_likes=NO_LIKES, seen=had)
         return query
 
     def _profile(self, person: str) -> Person | None:

@@ -30,7 +30,7 @@ def synthetic_log(
     catalogue = [
         Video(
             video_id=f"v{i}",
-            author_id=f"a{i % max(1, videos // 4)}",
+            author_id=author(i % max(1, videos // 4), people),
             title=f"话题{i % TOPICS} lesson {i}",
             tags=(f"t{i % TOPICS}",),
             duration_ms=int(rng.integers(8_000, 90_000)),
@@ -55,6 +55,11 @@ def synthetic_log(
         person, video = int(rng.integers(people)), int(rng.integers(videos))
         events += one_impression(n, time, person, catalogue[video], video % TOPICS == person % TOPICS, rng)
     return SyntheticLog(videos=catalogue, people=everybody, events=events)
+
+
+def author(number: int, people: int) -> str:
+    """Every other author is one of the people."""
+    return f"p{number}" if number % 2 and number < people else f"a{number}"
 
 
 def one_impression(

@@ -19,6 +19,7 @@ from zhiliu.features.context import surface_code
 from zhiliu.features.counters import STATS, Increments, Replay
 from zhiliu.features.history import Ask, Window
 from zhiliu.labels.interactions import increments, interactions, load_events
+from zhiliu.train.followed import FollowedLikes
 from zhiliu.types import F32, HEADS, I32, I64, History, Person, Video
 
 CHUNK = 4096
@@ -39,6 +40,7 @@ class TrainingLog:
     labels: F32  # (R, P)
     counters: Replay
     counted: Increments
+    followed: FollowedLikes
     timezone_offset_h: float
 
     @classmethod
@@ -80,6 +82,7 @@ class TrainingLog:
             labels=frame.select(HEADS).to_numpy().astype(np.float32),
             counters=Replay(videos, counted),
             counted=counted,
+            followed=FollowedLikes.load(snapshot, videos, names, until_ms),
             timezone_offset_h=timezone_offset_h,
         )
 
@@ -114,7 +117,8 @@ class TrainingLog:
             ask = Ask(video[cut], surface[cut], now_ms[cut], state_ms[cut])
             window = Window.gather(self.history, windows[cut], state_ms[cut])
             profiles = self.profile_numeric(person[cut], state_ms[cut])
-            yield cut, build(ask, window, self.videos, self.counters, profiles, self.timezone_offset_h)
+            heard = self.followed.at(person[cut], state_ms[cut])
+            yield cut, build(ask, window, heard, self.videos, self.counters, profiles, self.timezone_offset_h)
 
     def profile_numeric(self, person: I32, state_ms: I64) -> F32:
         """(B, 4) numeric profile of each row's person at ``state_ms`` (B,)."""

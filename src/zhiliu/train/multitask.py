@@ -43,7 +43,7 @@ class RankerConfig:
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(epochs=4, batch=512, learning_rate=2e-3, patience=2)
     )
-    warm_rows: int = 300_000
+    warm_rows: int = 250_000
     """Newest rows of imported histories to warm up on (long views and likes only); 0: no warm-up."""
     taught: float = 0.6
     """Share of the target that is the teacher's probability instead of the outcome; 0: no teacher."""
@@ -307,9 +307,13 @@ def in_order(rows: int, size: int = 4096) -> list[Tensor]:
 
 
 def standardise(net: Multitask, rows: RankerRows) -> None:
-    """Mean and spread of the numeric features, kept inside the network."""
+    """Mean and spread of the numeric features, kept inside the network.
+
+    What never varied in training (nobody followed anybody) must not speak when it does: nothing was learned of it.
+    """
+    spread = rows.numeric.std(0, correction=0)
     net.mean.copy_(rows.numeric.mean(0))
-    net.scale.copy_(rows.numeric.std(0, correction=0) + 1e-3)
+    net.scale.copy_(torch.where(spread < 1e-6, 1e6, spread + 1e-3))
 
 
 def fit_quantiles(log: TrainingLog) -> WatchQuantiles:

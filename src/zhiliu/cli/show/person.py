@@ -15,6 +15,7 @@ from zhiliu.features.context import DAY_MS, surface_code
 from zhiliu.features.history import Ask, Window, outcomes, pair_columns, person_columns
 from zhiliu.features.interest import known_labels
 from zhiliu.features.profile import ProfileVocabulary
+from zhiliu.features.social import Heard, decayed
 from zhiliu.sources.placement import Placement, past_of, recency
 from zhiliu.types import HEADS, EventType, Person, Query
 
@@ -181,9 +182,22 @@ def social(scene: Scene, query: Query, top: int) -> dict[str, Any]:
         "friend_count": told.friend_count,
         "followed": len(query.followed),
         "followed_authors": followed,
+        "followed_likes": heard(scene, query, top),
         "hidden_authors": list(query.hidden_authors),
         "hidden_videos": [videos.ids[row] for row in query.hidden.tolist()],
     }
+
+
+def heard(scene: Scene, query: Query, top: int) -> list[dict[str, Any]]:
+    """The newest likes of followed people, each with its weight of now."""
+    likes = query.followed_likes
+    weights = decayed(Heard.of(likes, query.now_ms), np.array([query.now_ms]))[0]
+    return [
+        scene.named(row) | {"person": who, "time_ms": time_ms, "weight": round(weight, 4)}
+        for row, who, time_ms, weight in zip(
+            likes.video.tolist()[:top], likes.people, likes.time_ms.tolist(), weights.tolist(), strict=False
+        )
+    ]
 
 
 # -- for people --------------------------------------------------------------------------------------------
@@ -194,7 +208,7 @@ def person_text(facts: Mapping[str, Any], offset_h: float) -> str:
     lines = heading(facts, f"person 用户 {facts['person']}", offset_h)
     lines += profile_lines(facts["profile"])
     lines += behaviour_lines(facts["behaviour"], offset_h)
-    return "\n".join(lines + social_lines(facts["social"]))
+    return "\n".join(lines + social_lines(facts["social"], offset_h))
 
 
 def profile_lines(told: Mapping[str, Any]) -> list[str]:
@@ -250,13 +264,18 @@ def behaviour_lines(told: Mapping[str, Any], offset_h: float) -> list[str]:
     ]
 
 
-def social_lines(told: Mapping[str, Any]) -> list[str]:
+def social_lines(told: Mapping[str, Any], offset_h: float) -> list[str]:
     """Step 3: with whom."""
     counts = ("follow_count", "fan_count", "friend_count", "followed")
     followed = [[one["author_id"], f"{one['videos']} videos"] for one in told["followed_authors"]]
+    likes = [
+        [when(one["time_ms"], offset_h), one["person"], video(one), f"weight {one['weight']:.3f}"]
+        for one in told["followed_likes"]
+    ]
     return [
         *section("social 社交", [[name, told[name]] for name in counts]),
         *section("followed creators 关注的作者", followed),
+        *section("likes of followed people 关注的人最近点赞", likes),
     ]
 
 

@@ -121,6 +121,17 @@ def test_the_frozen_state_does_not_depend_on_what_came_after_the_cut(
     assert json.loads(zhiliu(*arguments).stdout)["heads"] == before
 
 
+def test_rows_from_before_the_training_cut_are_counted_and_said(
+    workspace: Path, log: SyntheticLog, tmp_path: Path
+) -> None:
+    file = tmp_path / "early.parquet"
+    frame = impressions(log)
+    pl.concat([frame, frame.head(5).with_columns(time_ms=pl.lit(START_MS))]).write_parquet(file)
+    done = zhiliu("evaluate", "ranking", "--impressions", str(file), "--workspace", str(workspace), "--json")
+    assert json.loads(done.stdout)["before_cut"] == 5
+    assert "5 rows are from before the training cut" in done.stderr
+
+
 def test_rows_of_unknown_videos_are_left_out_and_counted(
     workspace: Path, log: SyntheticLog, tmp_path: Path
 ) -> None:

@@ -58,12 +58,18 @@ def ranking(
         steps("bootstrap", 0.0)
         reports = judge(rows.rows(), heads)
     people = int(rows.group.max()) + 1
+    learned = int((rows.time_ms < int(opened.manifest["until_ms"])).sum())
+    if learned:
+        typer.echo(
+            f"{learned} rows are from before the training cut: the model has learned from such days", err=True
+        )
     result = {
         "model": version,
         "state": state,
         "rows": len(rows.video),
         "people": people,
         "left_out": rows.left_out,
+        "before_cut": learned,
         "heads": {head: report.as_dict() for head, report in reports.items()},
     }
     title = f"{version}, {len(rows.video)} impressions of {people} people, {state} state"

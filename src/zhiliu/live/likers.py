@@ -126,6 +126,8 @@ class Likers:
                 self._kept.move_to_end(who)
             held = [found for who, liker in kept if (found := liker.holding(who, now_ms))]
             newest_ms = max([followed.newest_ms, *(liker.newest_ms for _, liker in kept)])
+            while self._size > self._room:
+                self._drop(next(iter(self._kept)))
         newest = list(islice(heapq.merge(*held, reverse=True), LIKES))
         last_ms = newest_ms if newest_ms < now_ms else NEVER_MS
         return Circle(followed.authors, version, epoch, last_ms, likes_of(newest))
@@ -160,8 +162,6 @@ class Likers:
                 self._add(liker, stored, videos.row_of.get(stored.event.video_id or "", -1))
             liker.ready = True
             self.version += 1
-            while self._size > self._room and len(self._kept) > 1:
-                self._drop(next(iter(self._kept)))
 
     def _add(self, liker: Liker, stored: StoredEvent, row: int) -> None:
         before = len(liker.words)

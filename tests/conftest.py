@@ -10,10 +10,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 
 from zhiliu.store import Store, open_store
 
 database_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command run inside a test sets logging up for its process, which is the tests' own."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ def settings_of(context: typer.Context) -> Settings:
         SettingsError: names each wrong key.
 
     """
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))  # where stderr is then
     return load(context.obj["workspace"])
 
 

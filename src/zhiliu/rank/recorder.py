@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -133,7 +134,8 @@ class StoreRecorder:
 
     def _lose(self, count: int, reason: str) -> None:
         self.failures += count
-        log.error("decision lost", reason=reason, lost=self.failures)
+        with suppress(Exception):  # a log that cannot be written must not end the thread
+            log.error("decision lost", reason=reason, lost=self.failures)
 
 
 def decision_of(query: Query, slate: Slate, id_of: Callable[[int], str]) -> Decision:

@@ -113,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=int, default=100_000)
     parser.add_argument("--people", type=int, default=3_000)
+    parser.add_argument("--active", type=int, default=300, help="people who ask for pages; each for many")
     parser.add_argument("--rate", type=float, default=100.0)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--keep", type=Path, help="workspace to make or to use again")
@@ -127,7 +128,7 @@ def main() -> None:
             write_store(url, args.videos, args.people, now_ms)
             write_artifact(url, workspace / "artifacts", folder, now_ms)
         lines = folder / "lines"
-        write_lines(lines, args.people, int(args.seconds * 5_000))
+        write_lines(lines, args.active, int(args.seconds * 5_000))
         server = ServerProcess(workspace)
         port = int(server.address.rsplit(":", 1)[1])
         cores = sorted(os.sched_getaffinity(0))
@@ -135,7 +136,7 @@ def main() -> None:
             os.sched_setaffinity(int(task.name), {cores[0]})
         os.sched_setaffinity(0, set(cores[1:]) or {cores[0]})  # the load generator gets the rest
         page = httpx.get(f"{server.address}/api/v1/feed", params={"person_id": "p1", "limit": 10})
-        checked(load("closed", port, lines, connections=4, seconds=3), "warm-up")
+        checked(load("closed", port, lines, connections=4, seconds=6), "warm-up")
         steady = checked(
             load("open", port, lines, connections=64, rate=args.rate, seconds=args.seconds), "open loop"
         )
@@ -147,6 +148,7 @@ def main() -> None:
     result = {
         "videos": args.videos,
         "items": len(told["items"]),
+        "active_people": args.active,
         "model": told["model"],
         "rate": args.rate,
         "p50_ms": steady["p50_ms"],

@@ -31,7 +31,7 @@ from zhiliu.train.multitask import Learner, fit_quantiles
 from zhiliu.train.two_tower import TwoTower, TwoTowerConfig
 from zhiliu.types import HEADS
 
-WIDTH = 64
+WIDTH = 32  # of ALS, as the recipe makes it
 SIMILAR = 50
 ROWS_A_PERSON = 80
 DAY_MS = 86_400_000

@@ -40,8 +40,8 @@ class FeedSettings(Section):
     history: int = Field(default=100, gt=0, le=1000)
     """Newest interactions of a person that features and the sequence model see."""
     sources: dict[str, int] = {
-        "two_tower": 250, "als": 200, "similar": 150, "following": 50, "social": 30, "trending": 50,
-        "popularity": 50,
+        "two_tower": 250, "als": 350, "similar": 60, "following": 50, "social": 30, "trending": 30,
+        "popularity": 30,
     }  # fmt: skip
     """Source name -> how many candidates to ask it for."""
     weights: dict[str, float] = {

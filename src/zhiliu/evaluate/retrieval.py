@@ -34,7 +34,7 @@ CUTS = (100, 500)
 RESAMPLES = 200
 HISTORY = 100
 """Newest rows of the past a query carries; older ones are only ``seen``."""
-QUOTAS: Mapping[str, int] = {"two_tower": 250, "als": 200, "similar": 150, "popularity": 50}
+QUOTAS: Mapping[str, int] = {"two_tower": 250, "als": 350, "similar": 60, "popularity": 30}
 """How many of each source the merged list takes: what the feed asks for by default."""
 RULE = "long views after the cut of videos not seen before it; seen videos are in no list"
 

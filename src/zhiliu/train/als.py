@@ -30,7 +30,8 @@ from zhiliu.types import F32
 class AlsConfig:
     """Knobs of the recipe; the defaults were measured on KuaiRand's future days."""
 
-    factors: int = 64
+    factors: int = 32
+    """Half of 64 costs .005 recall@500 on KuaiRand and halves what a request has to read of memory."""
     regularization: float = 100.0
     alpha: float = 20.0
     """Confidence of an interest of 1; small: the unseen counts as dislike, large: it hardly counts."""

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from zhiliu.artifact import Artifact
+from zhiliu.evaluate.impression_checks import first_fault, whole
 from zhiliu.evaluate.ranking import Rows
 from zhiliu.events.connectors.kuairand_impressions import surface_of_tab
 from zhiliu.features.builder import Features
@@ -58,7 +59,7 @@ def read_impressions(file: Path, log: TrainingLog) -> Impressions:
     """Open a Parquet or CSV file.
 
     Raises:
-        ImpressionsError: unreadable, a column missing, no row with a known video.
+        ImpressionsError: unreadable, a column missing, a wrong cell, no row with a known video.
 
     """
     try:
@@ -68,7 +69,11 @@ def read_impressions(file: Path, log: TrainingLog) -> Impressions:
     missing = [name for name in NEEDED if name not in frame.columns]
     if missing:
         raise ImpressionsError(f"{file}: column {', '.join(missing)} missing; needed: {', '.join(NEEDED)}")
-    rows = frame.select(pl.col("user_id", "video_id").cast(pl.String), pl.exclude("user_id", "video_id"))
+    if fault := first_fault(frame, tuple(COLUMNS.values())):
+        raise ImpressionsError(f"{file}: {fault}")
+    rows = frame.select(
+        pl.col("user_id", "video_id").cast(pl.String), *(whole(name).alias(name) for name in NEEDED[2:])
+    )
     video = codes(rows["video_id"], log.videos.row_of)
     known = video >= 0
     rows, video = rows.filter(pl.Series(known)), video[known]
@@ -83,7 +88,7 @@ def read_impressions(file: Path, log: TrainingLog) -> Impressions:
         names=names,
         video=video,
         surface=surface_codes(surfaces),
-        time_ms=rows["time_ms"].cast(pl.Int64).to_numpy(),
+        time_ms=rows["time_ms"].to_numpy(),
         labels=labels_of(rows),
         left_out=int((~known).sum()),
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+SHORTEST_KEY = 16
+"""Characters of an API key; shorter ones can be guessed over the network."""
 
 
 class SettingsError(Exception):
@@ -73,7 +76,7 @@ class ServeSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     api_keys: tuple[str, ...] = ()
-    """Keys that may call the API; required on any address but loopback."""
+    """Keys that may call the API, each of 16 characters or more; required on any address but loopback."""
     start_ms: int = Field(default=0, ge=0)
     """0: the machine's clock. Otherwise the server starts at this moment (ms UTC) and its clock runs on from there:
     to show a log of the past as if it were now."""
@@ -81,6 +84,17 @@ class ServeSettings(Section):
     """How often the server looks for a newer artifact."""
     batch_limit: int = Field(default=1000, gt=0)
     """Most events one POST may carry."""
+
+    @field_validator("api_keys")
+    @classmethod
+    def _hard_to_guess(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for i, key in enumerate(keys):  # the message never shows the key
+            if len(key) < SHORTEST_KEY or any(c.isspace() or not c.isprintable() for c in key):
+                raise ValueError(
+                    f"key {i + 1} of {len(keys)} must be {SHORTEST_KEY} characters or more, without blanks "
+                    f"(seen: {len(key)} characters)"
+                )
+        return keys
 
 
 class Settings(BaseSettings):

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from zhiliu.serve.app import create_app
-from zhiliu.settings import ServeSettings, Settings
+from zhiliu.settings import ServeSettings, Settings, SettingsError, load
 from zhiliu.store import Store
 from zhiliu.testing.server import serving
 
@@ -15,7 +19,7 @@ KEY = "a-long-random-key"
 
 @pytest.fixture
 def guarded(settings: Settings, store: Store) -> Iterator[httpx.Client]:
-    keyed = settings.model_copy(update={"serve": ServeSettings(api_keys=("other", KEY))})
+    keyed = settings.model_copy(update={"serve": ServeSettings(api_keys=("another-long-random-key", KEY))})
     with serving(create_app(keyed, store)) as address, httpx.Client(base_url=address) as client:
         yield client
 
@@ -35,14 +39,63 @@ def test_no_key_or_a_wrong_one_is_a_401(guarded: httpx.Client, headers: dict[str
     assert answer.json()["title"] == "Unauthorized"
 
 
-@pytest.mark.parametrize("path", ["/api//v1/models", "//api/v1/models", "/API/v1/models", "/api/v1/models/"])
+SPELLINGS = [
+    "/api/v1/models",
+    "//api/v1/models",
+    "///api/v1/models",
+    "/api//v1/models",
+    "/API/v1/models",
+    "/api/v1/models/",
+    "/./api/v1/models",
+    "/%61pi/v1/models",
+    "/%2Fapi/v1/models",
+    "/%2e/api/v1/models",
+    "/static/../api/v1/models",
+    "/static/..//api/v1/models",
+    "/healthz/../api/v1/models",
+    "//metrics",
+    "/metrics/",
+]
+
+
+def status_as_it_is(client: httpx.Client, path: str) -> int:
+    """Of the address as it is written: httpx tidies it up before it sends."""
+    connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port or 80)
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        return connection.getresponse().status
+
+
+@pytest.mark.parametrize("path", SPELLINGS)
 def test_no_spelling_of_an_address_gets_around_the_keys(guarded: httpx.Client, path: str) -> None:
-    assert guarded.get(path).status_code in {401, 404}
+    assert status_as_it_is(guarded, path) == 401
 
 
-def test_health_and_the_page_need_no_key(guarded: httpx.Client) -> None:
-    for path in ("/healthz", "/readyz", "/metrics", "/"):
+def test_an_empty_token_is_never_a_key(settings: Settings, store: Store) -> None:
+    careless = settings.model_copy(update={"serve": settings.serve.model_copy(update={"api_keys": ("",)})})
+    with serving(create_app(careless, store)) as address, httpx.Client(base_url=address) as client:
+        for headers in ({}, {"x-api-key": ""}, {"authorization": "Bearer"}):
+            assert client.get("/api/v1/models", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "keys", [("",), (KEY, " " * 20), ("short",), ("x" * 15,), ("a key with blanks in it",)]
+)
+def test_a_key_that_can_be_guessed_is_a_settings_error_without_the_key(
+    tmp_path: Path, keys: tuple[str, ...]
+) -> None:
+    (tmp_path / "zhiliu.toml").write_text(f"[serve]\napi_keys = {json.dumps(keys)}\n", "utf-8")
+    with pytest.raises(SettingsError, match=r"serve\.api_keys: .*16 characters") as error:
+        load(tmp_path)
+    assert "short" not in str(error.value)
+    assert KEY not in str(error.value)
+
+
+def test_health_and_the_page_need_no_key_and_metrics_do(guarded: httpx.Client) -> None:
+    for path in ("/healthz", "/readyz", "/", "/schema", "/static/feed.js"):
         assert guarded.get(path).status_code == 200, path
+    assert guarded.get("/metrics").status_code == 401
+    assert guarded.get("/metrics", headers={"x-api-key": KEY}).status_code == 200
 
 
 def test_a_keyless_server_answers_only_to_loopback_names(client: httpx.Client) -> None:

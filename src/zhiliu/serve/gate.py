@@ -21,6 +21,10 @@ log = structlog.get_logger()
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
+OPEN = frozenset({"/", "/healthz", "/readyz", "/schema", "/schema/openapi.json"})
+"""What anybody may read of a server with keys, and files of ``/static/``: nothing here tells of people or use."""
+OPEN_FILE = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
 SECURITY = [
     (
         b"content-security-policy",
@@ -93,7 +97,7 @@ class Gate:
             host = hostname(headers.get(b"host", b"localhost").decode("latin-1"))
             if not is_loopback(host):  # another site's name pointed at this machine (DNS rebinding)
                 return 400, f"host: a server without keys answers only to its loopback names (seen: {host!r})"
-        elif scope["path"].startswith("/api/") and not self.knows(headers):
+        elif not is_open(scope["path"]) and not self.knows(headers):
             return 401, "authorization: give a key this server knows as Bearer token or in X-API-Key"
         return None
 
@@ -102,7 +106,13 @@ class Gate:
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         given = token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
         same = [hmac.compare_digest(given, key) for key in self.keys]  # all of them, whichever fits
-        return any(same)
+        return bool(given) and any(same)
+
+
+def is_open(path: str) -> bool:
+    """Whether an address needs no key. Exact names only: the router also takes other spellings (``//api/v1``)."""
+    file = path.removeprefix("/static/")
+    return path in OPEN or (file != path and OPEN_FILE.fullmatch(file) is not None)
 
 
 def named(headers: dict[bytes, bytes]) -> str:

@@ -9,7 +9,7 @@ from zhiliu.serve.wire import encode, reply
 
 
 def health_router(engine: Engine) -> Router:
-    """The operator's routes. They need no key and say nothing about people."""
+    """The operator's routes. They say nothing about people; ``/metrics`` needs a key where there are any."""
 
     @get("/healthz", summary="The process lives")
     async def healthz() -> Response[bytes]:

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -63,24 +63,59 @@ def open_artifact(path: Path) -> Artifact:
     """Verify every checksum and open.
 
     Raises:
-        ArtifactError: no manifest, a foreign schema, a missing, truncated or altered file.
+        ArtifactError: no manifest, a foreign schema or shape, another folder's name, a missing, truncated or
+            altered file.
 
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text("utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no {MANIFEST}; training did not finish") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise ArtifactError(f"{path / MANIFEST}: unreadable ({error})") from None
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
         raise ArtifactError(f"{path / MANIFEST}: not a schema {SCHEMA} manifest; train again")
+    if wrong := fault(manifest, path.name):
+        raise ArtifactError(f"{path / MANIFEST}: {wrong}")
     for name, expected in manifest["files"].items():
         file = path / name
-        if not file.is_file():
-            raise ArtifactError(f"{file}: missing")
-        if file.stat().st_size != expected["bytes"] or sha256(file) != expected["sha256"]:
-            raise ArtifactError(f"{file}: checksum differs from the manifest; the file is damaged")
+        try:
+            if not file.is_file():
+                raise ArtifactError(f"{file}: missing")
+            if file.stat().st_size != expected["bytes"] or sha256(file) != expected["sha256"]:
+                raise ArtifactError(f"{file}: checksum differs from the manifest; the file is damaged")
+        except OSError as error:
+            raise ArtifactError(f"{file}: unreadable ({error})") from None
     return Artifact(path, manifest)
+
+
+def fault(manifest: Mapping[str, Any], folder: str) -> str:
+    """What is wrong with the shape of a schema 1 manifest in ``folder``; empty when nothing is."""
+    version, created_ms, files = (manifest.get(name) for name in ("version", "created_ms", "files"))
+    if not isinstance(version, str):
+        return f"version must be a text (seen: {version!r:.80})"
+    if type(created_ms) is not int:
+        return f"created_ms must be a whole number, ms UTC (seen: {created_ms!r:.80})"
+    if not isinstance(files, dict):
+        return f"files must be an object, name to bytes and sha256 (seen: {files!r:.80})"
+    for name, facts in files.items():
+        inside = PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts or "\0" in name or not inside.parts:
+            return f"files: {name!r:.80} is not a name inside the folder"
+        if not isinstance(facts, dict) or type(facts.get("bytes")) is not int:
+            return f"files: {name!r:.80} must have bytes, a whole number"
+        if not isinstance(facts.get("sha256"), str):
+            return f"files: {name!r:.80} must have sha256, a text"
+    if version != folder:
+        return f"version is {version!r:.80}, the folder is {folder!r:.80}: it was renamed or copied; name it back"
+    if version.rpartition("-")[2] != digest_of(files):
+        return f"files are not those that version {version!r:.80} was made of; train again"
+    return ""
+
+
+def digest_of(files: Mapping[str, Any]) -> str:
+    """The end of a version: of the names, sizes and checksums of its files."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def versions(root: Path) -> list[Path]:
@@ -133,9 +168,8 @@ class ArtifactWriter:
             for file in sorted(self.path.rglob("*"))
             if file.is_file()
         }
-        digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
         stamp = np.datetime_as_string(np.datetime64(self.created_ms, "ms"), unit="ms")
-        version = stamp.replace("-", "").replace(":", "").replace(".", "") + "Z-" + digest
+        version = stamp.replace("-", "").replace(":", "").replace(".", "") + "Z-" + digest_of(files)
         manifest = {
             "schema": SCHEMA,
             "version": version,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from zhiliu.artifact import MANIFEST, Artifact, new_artifact
+from zhiliu.artifact import MANIFEST, Artifact, ArtifactError, new_artifact, open_artifact
 from zhiliu.live.artifacts import ArtifactWatcher
 
 START_MS = 1_650_000_000_000
@@ -45,7 +49,62 @@ def empty_manifest(artifact: Artifact) -> None:
     (artifact.path / MANIFEST).write_text('{"schema": 1}', "utf-8")
 
 
-DAMAGE = [truncate, flip_a_bit, remove, break_manifest, empty_manifest]
+def rewritten(**changes: Any) -> Callable[[Artifact], None]:
+    """Damage: fields of the manifest replaced, or (None) gone."""
+
+    def damage(artifact: Artifact) -> None:
+        told = {key: value for key, value in {**artifact.manifest, **changes}.items() if value is not None}
+        (artifact.path / MANIFEST).write_text(json.dumps(told), "utf-8")
+
+    return damage
+
+
+def list_as_manifest(artifact: Artifact) -> None:
+    (artifact.path / MANIFEST).write_text("[1]", "utf-8")
+
+
+def nested_without_end(artifact: Artifact) -> None:
+    (artifact.path / MANIFEST).write_text("[" * 100_000, "utf-8")
+
+
+MALFORMED = {
+    "version must": rewritten(version=None),
+    "version must be": rewritten(version=7),
+    "created_ms must": rewritten(created_ms=None),
+    "created_ms must be": rewritten(created_ms="then"),
+    "files must": rewritten(files=None),
+    "files must be": rewritten(files=["popularity.npy"]),
+    "popularity.npy.* bytes": rewritten(files={"popularity.npy": 7}),
+    "popularity.npy.* must have bytes": rewritten(files={"popularity.npy": {"bytes": "7", "sha256": ""}}),
+    "popularity.npy.* sha256": rewritten(files={"popularity.npy": {"bytes": 7}}),
+    "'/etc/hosts' is not a name inside": rewritten(files={"/etc/hosts": {"bytes": 1, "sha256": ""}}),
+    r"'a/\.\./\.\./b' is not a name inside": rewritten(files={"a/../../b": {"bytes": 1, "sha256": ""}}),
+    "files are not those": rewritten(files={}),
+    "not a schema 1": list_as_manifest,
+    "unreadable": nested_without_end,
+}
+DAMAGE = [truncate, flip_a_bit, remove, break_manifest, empty_manifest, *MALFORMED.values()]
+
+
+@pytest.mark.parametrize("told", MALFORMED)
+def test_a_malformed_manifest_is_an_artifact_error_that_names_what_is_wrong(
+    tmp_path: Path, told: str
+) -> None:
+    artifact = train(tmp_path, 1)
+    MALFORMED[told](artifact)
+    with pytest.raises(ArtifactError, match=told):
+        open_artifact(artifact.path)
+
+
+def test_a_renamed_or_copied_artifact_is_refused(tmp_path: Path) -> None:
+    artifact = train(tmp_path, 1)
+    copied = tmp_path / ("9" + artifact.version[1:])
+    shutil.copytree(artifact.path, copied)
+    with pytest.raises(ArtifactError, match="renamed or copied"):
+        open_artifact(copied)
+    found = ArtifactWatcher(tmp_path).poll()
+    assert found is not None
+    assert found.version == artifact.version
 
 
 def test_nothing_is_found_where_nothing_was_trained(tmp_path: Path) -> None:

@@ -102,6 +102,16 @@ def test_a_damaged_artifact_is_refused_by_name_and_the_old_one_stays(
     until(client, lambda told: told["live"] == better)
 
 
+def test_a_manifest_of_another_shape_is_refused_and_the_list_of_models_stays(
+    client: httpx.Client, settings: Settings
+) -> None:
+    foreign = settings.artifacts / "20990101T000000000Z-01234567"
+    foreign.mkdir(parents=True)
+    (foreign / "manifest.json").write_text("[1]", "utf-8")
+    told = until(client, lambda told: any(model["state"] == "refused" for model in told["models"]))
+    assert "not a schema 1 manifest" in told["models"][0]["reason"]
+
+
 def test_a_folder_without_a_manifest_is_no_artifact(client: httpx.Client, settings: Settings) -> None:
     (settings.artifacts / "20990101T000000000Z-half").mkdir(parents=True)
     good = write_artifact(settings, 0).name

@@ -34,8 +34,10 @@ class ArtifactWatcher:
                 continue
             try:
                 return open_artifact(path)
-            except (ArtifactError, KeyError, TypeError, OSError) as error:
+            except ArtifactError as error:
                 self.refuse(path.name, str(error))
+            except Exception as error:  # whatever one folder holds, the others can still serve
+                self.refuse(path.name, f"{type(error).__name__}: {error}")
         return None
 
     def accept(self, artifact: Artifact) -> None:

@@ -34,9 +34,10 @@ def describe(engine: Engine) -> list[dict[str, Any]]:
     for path in versions(engine.settings.artifacts)[:LISTED]:
         try:
             manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             manifest = {}
         state = "live" if path.name == engine.model else "refused" if path.name in refused else "available"
-        facts = {key: value for key, value in manifest.items() if key not in {"files", "schema"}}
+        told = manifest.items() if isinstance(manifest, dict) else ()
+        facts = {key: value for key, value in told if key not in {"files", "schema"}}
         out.append({"state": state, "reason": refused.get(path.name, ""), **facts, "version": path.name})
     return out

@@ -13,6 +13,7 @@ from zhiliu.features import profile
 from zhiliu.features.context import SURFACE_CODES, hour_of_day, weekday
 from zhiliu.features.counters import STAT, CounterReader, Counters, keys_of, smoothed
 from zhiliu.features.history import (
+    MOST,
     PRIOR,
     Ask,
     Outcomes,
@@ -106,10 +107,11 @@ def rate_columns(ask: Ask, videos: VideoColumns, counters: CounterReader) -> dic
     columns: dict[str, Any] = {}
     for head, prior in PRIOR.items():
         hits, trials = STAT[head], STAT[trial_of(head)]
-        rate = smoothed(sums["all"][:, hits], sums["all"][:, trials], np.asarray(prior), 50.0)
+        most = MOST.get(head, 1.0)
+        rate = smoothed(sums["all"][:, hits], sums["all"][:, trials], prior, 50.0, most)
         for kind, strength in LADDER:
             hard = strength * (3 if head == "like" else 1)
-            rate = smoothed(sums[kind][:, hits], sums[kind][:, trials], rate, hard)
+            rate = smoothed(sums[kind][:, hits], sums[kind][:, trials], rate, hard, most)
             if kind in ("author", "video") or head in ("long_view", "click"):
                 columns[f"{kind}_{head}"] = rate
     for head in RARE:

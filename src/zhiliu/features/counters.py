@@ -194,9 +194,13 @@ def growth(elapsed_ms: NDArray[Any]) -> F64:
     return factor
 
 
-def smoothed(hits: F64, trials: F64, prior: F64, strength: float) -> F64:
-    """Empirical-Bayes rate: ``prior`` counts as ``strength`` trials. All (B,)."""
-    rate: F64 = (hits + strength * prior) / (trials + strength)
+def smoothed(hits: F64, trials: F64, prior: F64 | float, strength: float, most: float = 1.0) -> F64:
+    """Empirical-Bayes rate: ``prior`` counts as ``strength`` trials. All (B,). At most ``most``.
+
+    A log may tell of views without their impressions: whoever watched was shown it.
+    """
+    shown = np.maximum(trials, hits / most)
+    rate: F64 = (hits + strength * prior) / (shown + strength)
     return rate
 
 

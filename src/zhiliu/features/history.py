@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from zhiliu.catalog.columns import VideoColumns
 from zhiliu.features.context import DAY_MS, HOUR_MS, LOGGED, SURFACE_CODES, local_midnight_ms
-from zhiliu.features.counters import STAT, CounterReader
+from zhiliu.features.counters import STAT, CounterReader, smoothed
 from zhiliu.features.video import BUCKETS, duration_bucket
 from zhiliu.types import F32, HEADS, I32, I64, Bool, History
 
@@ -26,6 +26,8 @@ LIFTED: tuple[str, ...] = ("long_view", "like", "click", "complete", "ratio")
 """Outcomes that a person's lift is computed for; the first two are known for imported histories too."""
 PRIOR: Mapping[str, float] = {"long_view": 0.33, "like": 0.018, "click": 0.44, "complete": 0.2, "ratio": 0.35}
 """Rates of the first impressions of an empty system, before anything was counted (KuaiRand's overall ones)."""
+MOST: Mapping[str, float] = {"ratio": 2.0}
+"""What one trial can add to the hits of a head, where it is not 1."""
 RECENT_HALF_LIFE_MS = 5 * DAY_MS
 
 
@@ -125,13 +127,14 @@ def expected(window: Window, state_ms: I64, videos: VideoColumns, counters: Coun
     rates: dict[str, F32] = {}
     for head in LIFTED:
         hits, trials = STAT[head], STAT[trial_of(head)]
-        overall = (every[:, hits] + 50 * PRIOR[head]) / (every[:, trials] + 50)
+        most = MOST.get(head, 1.0)
+        overall = smoothed(every[:, hits], every[:, trials], PRIOR[head], 50.0, most)
         level = overall[owner]
         counted = by_bucket[owner, bucket]
-        level = (counted[:, hits] + 50 * level) / (counted[:, trials] + 50)
-        level = (own[:, hits] + 20 * level) / (own[:, trials] + 20)
+        level = smoothed(counted[:, hits], counted[:, trials], level, 50.0, most)
+        level = smoothed(own[:, hits], own[:, trials], level, 20.0, most)
         shown = by_surface[owner, surface]
-        here = (shown[:, hits] + 50 * overall[owner]) / (shown[:, trials] + 50)
+        here = smoothed(shown[:, hits], shown[:, trials], overall[owner], 50.0, most)
         full = np.zeros(w * t, np.float32)
         full[rows] = sigmoid(logit(level) + logit(here) - logit(overall[owner]))
         rates[head] = full.reshape(w, t)

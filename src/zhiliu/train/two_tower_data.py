@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zhiliu.features import profile
 from zhiliu.features.context import DAY_MS, local_midnight_ms
 from zhiliu.features.interest import gap_bucket, interest, kinds
 from zhiliu.features.profile import ProfileVocabulary
@@ -23,7 +24,8 @@ from zhiliu.types import F32, I64
 FEWEST_ROWS = 3
 """Videos with fewer rows in the log keep their id silent: content speaks for them."""
 DAYS = 40
-"""Days before the cut with their own popularity; older examples read the oldest."""
+"""Days before the cut with their own popularity; older examples are told none, not that of a later day."""
+REGISTERED = profile.NUMERIC.index("registered_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Examples:
     columns: tuple[Tensor, ...]  # author (N,), tag (N, TAGS), language (N,), bucket (N,), text (N, Dt)
     vocabulary: ProfileVocabulary
     codes: I64  # (U, F)
-    numeric: F32  # (U, NUMERIC - 1) as of until_ms; the row count is added per example
+    numeric: F32  # (U, NUMERIC - 1); days since registration and the row count come per example
+    registered_ms: I64  # (U,) 0: not told
     popularity: F32  # (DAYS + 1, N) log level at the start of each day, the last one at until_ms
     day_start_ms: int
 
@@ -100,6 +103,7 @@ class Examples:
             vocabulary=vocabulary,
             codes=np.stack([profile_codes(vocabulary, p) for p in log.profiles]),
             numeric=np.stack([profile_numeric(p, until_ms, 0)[:-1] for p in log.profiles]),
+            registered_ms=np.array([p.registered_ms if p else 0 for p in log.profiles], np.int64),
             popularity=popularity,
             day_start_ms=day_start_ms,
         )
@@ -169,16 +173,25 @@ class Examples:
             gap=torch.from_numpy(gap_bucket(moment_ms[:, None] - log.history.time_ms[at]).astype(np.int64)),
             mask=torch.from_numpy(mask.astype(np.float32)),
             codes=torch.from_numpy(self.codes[person]),
-            numeric=torch.from_numpy(np.column_stack([self.numeric[person], rows_told(mask)])),
+            numeric=torch.from_numpy(np.column_stack([self.profile(person, moment_ms), rows_told(mask)])),
             level=torch.from_numpy(self.level(video, moment_ms)),
             log_q=torch.from_numpy(self.log_q[video]),
         )
 
     def level(self, video: NDArray[Any], moment_ms: I64) -> F32:
         """(B, 2) log recent popularity as known at the start of the day, age as a share of the fresh days."""
-        day = np.clip((moment_ms - self.day_start_ms) // DAY_MS, 0, DAYS)
+        day = (moment_ms - self.day_start_ms) // DAY_MS
+        told = np.where(day >= 0, self.popularity[np.clip(day, 0, DAYS), video], 0)
         age = fresh_days(moment_ms, self.log.videos.published_ms[video]) / FRESH_DAYS
-        return np.column_stack([self.popularity[day, video], age]).astype(np.float32)
+        return np.column_stack([told, age]).astype(np.float32)
+
+    def profile(self, person: NDArray[Any], moment_ms: I64) -> F32:
+        """(B, NUMERIC - 1) profiles as of each moment; ``features.tower.profile_numeric`` for many."""
+        since = self.registered_ms[person]
+        days = np.where(since > 0, np.maximum(moment_ms - since, 0) / DAY_MS, 0)
+        numeric: F32 = self.numeric[person]
+        numeric[:, REGISTERED] = np.log1p(days) / 5
+        return numeric
 
     def catalogue(self, tower: VideoTower) -> tuple[Tensor, Tensor]:
         """Content (N, D) and ranking vectors (N, D + 1) of the whole catalogue as of ``until_ms``."""
@@ -205,14 +218,18 @@ def daily_popularity(log: TrainingLog) -> tuple[F32, int]:
     n, time_ms = len(log.videos), log.history.time_ms
     midnight = int(local_midnight_ms(np.array([time_ms.max()]), log.timezone_offset_h)[0])
     start = midnight - (DAYS - 1) * DAY_MS
-    day = np.clip((time_ms - start) // DAY_MS, -1, DAYS - 1)
-    rows = long_views(log)
-    sums, levels = np.zeros(n), np.zeros((DAYS + 1, n), np.float32)
-    for d in range(-1, DAYS):
-        if d >= 0:
-            levels[d] = log_level(sums)
-        today = rows & (day == d)
-        sums *= 2.0 ** (-DAY_MS / POPULARITY_HALF_LIFE_MS)
-        sums += np.bincount(log.history.video[today], minlength=n)
+    day = (time_ms - start) // DAY_MS
+    rows, video = long_views(log), log.history.video
+    early = rows & (day < 0)
+    sums = np.bincount(video[early], faded(-1 - day[early]), n)
+    levels = np.zeros((DAYS + 1, n), np.float32)
+    for d in range(DAYS):
+        levels[d] = log_level(sums)
+        sums = sums * faded(1) + np.bincount(video[rows & (day == d)], minlength=n)
     levels[DAYS] = log_level(sums)
     return levels, start
+
+
+def faded(days: NDArray[Any] | int) -> Any:
+    """What a long view still weighs after whole days."""
+    return np.exp2(-np.asarray(days) * (DAY_MS / POPULARITY_HALF_LIFE_MS))

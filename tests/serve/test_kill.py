@@ -157,5 +157,17 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     assert "use another --port" in told
 
 
+def test_a_start_that_fails_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
+    import sqlite3
+
+    (tmp_path / "w").mkdir()
+    with open_store(f"sqlite:///{tmp_path / 'w' / 'zhiliu.db'}") as store:
+        store.catalog.put([Video(video_id="v1", author_id="a")])
+    with sqlite3.connect(tmp_path / "w" / "zhiliu.db") as damaged:
+        damaged.execute("ALTER TABLE events RENAME COLUMN watch_ms TO gone")
+    damaged.close()
+    assert "did not start: OperationalError" in refused(tmp_path, "--port", "0")
+
+
 def test_a_public_address_without_keys_is_refused(tmp_path: Path) -> None:
     assert "serve.api_keys" in refused(tmp_path, "--host", "0.0.0.0", "--port", "0")

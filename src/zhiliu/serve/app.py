@@ -20,10 +20,10 @@ from zhiliu.serve.health import health_router
 from zhiliu.serve.models import models_router
 from zhiliu.serve.pages import pages_router
 from zhiliu.serve.people import people_router
-from zhiliu.serve.problems import Problem, on_crash, on_http, on_problem
+from zhiliu.serve.problems import Problem, on_crash, on_http, on_problem, on_store
 from zhiliu.serve.videos import videos_router
 from zhiliu.settings import Settings
-from zhiliu.store import Store, open_store
+from zhiliu.store import LogBusyError, Store, StoreWriteError, open_store
 
 BODY_LIMIT_BYTES = 16 * 1024 * 1024
 """Largest body taken: 1,000 events with 8 KB of props each, and room for their other fields."""
@@ -44,7 +44,13 @@ def create_app(settings: Settings, store: Store | None = None) -> Litestar:
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        await engine.start()
+        try:
+            await engine.start()
+        except BaseException as error:
+            app.state.start_error = error
+            if owned:
+                opened.close()
+            raise
         try:
             yield
         finally:
@@ -62,7 +68,13 @@ def create_app(settings: Settings, store: Store | None = None) -> Litestar:
             models_router(engine),
         ],
     )
-    handlers: dict[Any, Any] = {Problem: on_problem, HTTPException: on_http, Exception: on_crash}
+    handlers: dict[Any, Any] = {
+        Problem: on_problem,
+        HTTPException: on_http,
+        StoreWriteError: on_store,
+        LogBusyError: on_store,
+        Exception: on_crash,
+    }
     app = Litestar(
         route_handlers=[api, health_router(engine), pages_router(engine.clock)],
         lifespan=[running],

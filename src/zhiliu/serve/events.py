@@ -15,13 +15,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from zhiliu.events import BatchError, check_batch
 from zhiliu.serve.answers import Taken
 from zhiliu.serve.engine import Engine
-from zhiliu.serve.problems import Problem, unprocessable
+from zhiliu.serve.problems import RETRY_S, Problem, unprocessable
 from zhiliu.serve.wire import encode, json_body, parse, reply, takes
-from zhiliu.store import DeadLetter, LogBusyError, StoreWriteError
+from zhiliu.store import DeadLetter, StoreWriteError
 from zhiliu.types import Event, Receipt, Rejected
-
-RETRY_S = 1
-"""A full queue is written within this time; a full disk needs somebody to help, and then this long."""
 
 listed = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -57,7 +54,7 @@ def events_router(engine: Engine) -> Router:
             raise unprocessable("body", str(error)) from None
         receipt = await durable(engine, events)
         if rejected:
-            await bury(engine, split(body, limit), rejected, now_ms)
+            await bury(engine, split(body, limit), rejected, now_ms, receipt)
         engine.metrics.accepted.inc(receipt.accepted)
         engine.metrics.duplicates.inc(receipt.duplicates)
         return reply(
@@ -106,24 +103,30 @@ async def durable(engine: Engine, events: Sequence[Event]) -> Receipt:
     """Wait for the group commit that holds these events.
 
     Raises:
-        Problem: 503 when the queue or the disk is full; nothing of the batch counts as taken.
+        StoreWriteError, LogBusyError: the disk or the queue is full, a 503; nothing of the batch is taken.
 
     """
     if not events:
         return Receipt(0, 0)
     started = time.perf_counter()
-    try:
-        receipt: Receipt = await asyncio.wrap_future(engine.store.events.submit(events))
-    except (LogBusyError, StoreWriteError) as error:
-        raise unavailable(error) from error
+    receipt: Receipt = await asyncio.wrap_future(engine.store.events.submit(events))
     engine.metrics.commit_seconds.observe(time.perf_counter() - started)
     return receipt
 
 
 async def bury(
-    engine: Engine, parts: Sequence[msgspec.Raw], rejected: Sequence[Rejected], now_ms: int
+    engine: Engine,
+    parts: Sequence[msgspec.Raw],
+    rejected: Sequence[Rejected],
+    now_ms: int,
+    receipt: Receipt,
 ) -> None:
-    """Keep what was rejected, as it came, for a replay once it has been mended."""
+    """Keep what was rejected, as it came, for a replay once it has been mended.
+
+    Raises:
+        Problem: 503 that also says what of the batch is on disk already.
+
+    """
     letters = [
         DeadLetter(
             body=bytes(parts[one.index]).decode("utf-8", "replace"),
@@ -136,10 +139,12 @@ async def bury(
     try:
         await asyncio.to_thread(engine.store.dead_letters.add, letters)
     except StoreWriteError as error:
-        raise unavailable(error) from error
+        engine.metrics.accepted.inc(receipt.accepted)
+        engine.metrics.duplicates.inc(receipt.duplicates)
+        detail = (
+            f"the {receipt.accepted + receipt.duplicates} right events of the batch are stored, the {len(letters)} "
+            f"rejected ones could not be kept: {error}. Send the batch again: event ids are counted once"
+        )
+        headers = {"retry-after": str(RETRY_S)}
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers) from error
     engine.metrics.rejected.inc(len(letters))
-
-
-def unavailable(error: Exception) -> Problem:
-    """Try again later: event ids make that safe."""
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"retry-after": str(RETRY_S)})

@@ -54,13 +54,39 @@ class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
     request_id: str = ""
 
 
+SEEN = 200
+"""Characters of what was sent that an answer repeats."""
+TOLD = 2_000
+"""Characters of a detail."""
+RETRY_S = 1
+"""A full queue is written within this time; a full disk needs somebody to help, and then this long."""
+
+
+def shortened(seen: Any) -> Any:
+    """A value as it was sent; its JSON text, cut off, where that is longer than :data:`SEEN`."""
+    if isinstance(seen, str):
+        return seen[:SEEN]
+    try:
+        text = msgspec.json.encode(seen).decode("utf-8", "replace")
+    except (
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ):  # a number of 300 digits, nesting without end
+        return f"{type(seen).__name__}"
+    return seen if len(text) <= SEEN else text[:SEEN]
+
+
 def problem_bytes(status: int, detail: str, errors: Sequence[FieldError] = (), request_id: str = "") -> bytes:
     """The body of a problem answer."""
     body = ProblemBody(
         title=HTTPStatus(status).phrase,
         status=status,
-        detail=detail,
-        errors=tuple(errors),
+        detail=detail[:TOLD],
+        errors=tuple(
+            msgspec.structs.replace(one, field=one.field[:SEEN], seen=shortened(one.seen)) for one in errors
+        ),
         request_id=request_id,
     )
     return msgspec.json.encode(body)
@@ -99,7 +125,9 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[b
     """The framework said no: no such route, wrong method, body too large, a parameter of the wrong type."""
     if isinstance(error, ValidationException):
         errors = parameter_errors(error, request)
-        detail = "; ".join(f"{e.field}: {e.reason} (seen: {e.seen!r})" for e in errors) or error.detail
+        detail = (
+            "; ".join(f"{e.field}: {e.reason} (seen: {shortened(e.seen)!r})" for e in errors) or error.detail
+        )
         return answer(HTTPStatus.UNPROCESSABLE_ENTITY, detail, request, errors=errors)
     details = {
         404: f"no such address: {request.url.path[:256]}",
@@ -123,6 +151,13 @@ def parameter_errors(error: ValidationException, request: Request[Any, Any, Any]
         for wrong in listed
         if isinstance(wrong, dict)
     ]
+
+
+def on_store(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The store cannot write now: 503, none of the write that failed happened."""
+    log.error("the store refused a write", path=request.url.path, reason=str(error))
+    headers = {"retry-after": str(RETRY_S)}
+    return answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error), request, headers=headers)
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -30,8 +31,13 @@ class Announcing(uvicorn.Server):
         self.ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, then tell."""
-        await super().startup(sockets)
+        """As uvicorn's, then tell. Why it fails is told once, by :func:`serve`."""
+        uvicorn_log = logging.getLogger("uvicorn.error")
+        uvicorn_log.disabled = True
+        try:
+            await super().startup(sockets)
+        finally:
+            uvicorn_log.disabled = False
         if self.started:
             gc.collect()
             gc.freeze()  # the catalogue stays: looking through it again would stop pages for tens of milliseconds
@@ -55,8 +61,9 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     listener = bind(host, port)
     port = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -70,10 +77,19 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         signal.signal(number, ignore)
     try:
         server.run(sockets=[listener])
+    except SystemExit:  # uvicorn's way to say that it could not start
+        if server.started:
+            raise
     finally:
         listener.close()
     if not server.started:
-        raise ServeError("the server did not start; the log above says why")
+        raise ServeError(f"the server did not start: {in_words(app.state.get('start_error'))}")
+
+
+def in_words(error: BaseException | None) -> str:
+    """An error in one line."""
+    text = " ".join(str(error or "").split())
+    return f"{type(error).__name__}: {text}" if error is not None else "it was stopped before it was ready"
 
 
 def ignore(*_: Any) -> None:

@@ -31,6 +31,7 @@ class Pipeline:
     """At most this many candidates are ranked; small: faster, large: fewer good ones missed."""
     model: str = field(default="")
     policy: str = field(default="greedy")
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, query: Query, k: int) -> Slate:
         """A slate of at most ``k`` videos. The same query gives the same slate."""
@@ -49,6 +50,7 @@ class Pipeline:
             items=items,
             model=self.model,
             policy=self.policy,
+            weights=self.weights,
             source_names=tuple(source.name for source, _ in self.sources),
             candidate_hash=candidate_hash(ranked),
             candidate_count=len(ranked),

@@ -11,7 +11,9 @@ used when ``zhiliu.toml`` names it (``[feed.sources] my_source = 50``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
@@ -21,6 +23,7 @@ import structlog
 from zhiliu.live.world import World
 from zhiliu.pipeline import Pipeline
 from zhiliu.protocols import Source
+from zhiliu.settings import FeedSettings
 
 log = structlog.get_logger()
 
@@ -104,17 +107,29 @@ def build_pipeline(world: World) -> Pipeline:
 
     """
     feed = world.settings.feed
+    objective = make("zhiliu.objectives", feed.objective, world)
+    weights = getattr(objective, "weights", None)
     return Pipeline(
         sources=make_sources(world),
         hydrators=[make("zhiliu.hydrators", name, world) for name in feed.hydrators],
         filters=[make("zhiliu.filters", name, world) for name in feed.filters],
         ranker=make("zhiliu.rankers", ranker_name(world), world),
-        objective=make("zhiliu.objectives", feed.objective, world),
+        objective=objective,
         reranker=make("zhiliu.rerankers", feed.reranker, world),
         explainer=make("zhiliu.explainers", feed.explainer, world),
         rank_limit=feed.rank_limit,
         model=world.artifact.version if world.artifact is not None else "",
+        policy=policy_name(feed),
+        weights=dict(weights) if isinstance(weights, Mapping) else {},
     )
+
+
+def policy_name(feed: FeedSettings) -> str:
+    """``greedy:<hash>`` over every setting that shapes a slate; sources in their order, as they take turns."""
+    shaping = feed.model_dump(mode="json", exclude={"explainer"})
+    shaping["sources"] = list(feed.sources.items())
+    text = json.dumps(shaping, sort_keys=True)
+    return f"greedy:{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
 def make_sources(world: World) -> list[tuple[Source, int]]:

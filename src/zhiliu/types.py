@@ -326,6 +326,8 @@ class Slate:
     items: Candidates
     model: str = ""
     policy: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Of the objective, by head; empty for one that has none."""
     reasons: tuple[tuple[Reason, ...], ...] = ()  # (K,)
     source_names: tuple[str, ...] = ()
     candidate_hash: str = ""
@@ -361,10 +363,16 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: int
     surface: str
     policy: str
+    """Kind and configuration, ``greedy:<hash>``; ``greedy`` alone in records from before weights were kept."""
     model: str
     candidate_hash: str
     candidate_count: int
     seed: int
+    weights: dict[str, float] = {}
+    """Of the objective at that time, by head."""
+    seen_count: int = 0
+    seen_hash: str = ""
+    """Number and hash of the rows in ``Query.seen``: a replay with others is not the same request."""
     mode: str = "personal"
     """``personal`` or ``nonprofiled``."""
     context: dict[str, Any] = {}

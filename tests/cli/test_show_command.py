@@ -246,14 +246,14 @@ def test_the_same_ranking_twice_is_the_same(zhiliu: Zhiliu) -> None:
     assert zhiliu(*order).json == zhiliu(*order).json
 
 
-def decision(request_id: str, model: str) -> Decision:
+def decision(request_id: str, model: str, **more: Any) -> Decision:
     item = DecisionItem(
         slot=0, video_id="v5", score=0.75, propensity=1.0, sources=("als",),
         heads={"long_view": 0.4, "hide": 0.00625}, reasons=(Reason("for_you", "为你推荐"),),
     )  # fmt: skip
     return Decision(
-        request_id=request_id, person=PERSON, time_ms=MIDDLE_MS, surface="for_you", policy="greedy",
-        model=model, candidate_hash="h", candidate_count=9, seed=1, items=(item,),
+        request_id=request_id, person=PERSON, time_ms=MIDDLE_MS, surface="for_you",
+        model=model, candidate_hash="h", candidate_count=9, seed=1, items=(item,), **{"policy": "greedy"} | more,
     )  # fmt: skip
 
 
@@ -262,7 +262,14 @@ def test_a_replay_is_what_was_served_at_that_moment(
 ) -> None:
     with open_store(f"sqlite:///{trained / 'zhiliu.db'}") as store:
         store.decisions.append([decision("mine", artifact.version), decision("old", "another")])
+        other_weights = {"weights": {"long_view": 10.0}, "policy": "greedy:01234567"}
+        store.decisions.append([decision("weighed", artifact.version, **other_weights)])
+    shown = zhiliu("show", "ranking", "--replay", "weighed", "--json").json
+    assert shown["items"][0]["contributions"] == pytest.approx({"long_view": 4.0})
+    assert shown["weights_logged"]
     shown = zhiliu("show", "ranking", "--replay", "mine", "--json").json
+    assert not shown["weights_logged"]
+    assert any("today's weights" in note for note in shown["notes"])
     assert (shown["replay"], shown["person"], shown["at_ms"]) == (True, PERSON, MIDDLE_MS)
     [item] = shown["items"]
     assert (item["video_id"], item["score"], item["sources"]) == ("v5", 0.75, ["als"])

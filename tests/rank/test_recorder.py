@@ -128,3 +128,15 @@ def test_what_json_cannot_hold_is_left_out_of_the_context(store: Store) -> None:
     kept = store.decisions.get("r1")
     assert kept is not None
     assert kept.context == {"hour": 3, "tab": "tab1", "list": [1, None]}
+
+
+def test_a_decision_tells_the_weights_and_which_rows_were_not_to_be_served() -> None:
+    slate = Slate(request_id="r", items=Candidates.empty(), policy="greedy:1", weights={"like": 2.0})
+
+    def decided(*seen: int) -> Decision:
+        return decision_of(query(seen=np.array(seen, np.int32)), slate, str)
+
+    assert decided().weights == {"like": 2.0}
+    assert (decided().seen_count, decided().seen_hash) == (0, "")
+    assert decided(3, 1, 3).seen_hash == decided(1, 3).seen_hash != decided(1, 4).seen_hash
+    assert decided(3, 1, 3).seen_count == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -147,3 +148,28 @@ def test_an_artifact_trained_with_other_features_is_refused_not_served_by_half(t
     assert writer.artifact is not None
     with pytest.raises(RegistryError, match="trained with other features; train again"):
         build_pipeline(small_world(artifact=writer.artifact))
+
+
+def test_the_policy_names_every_setting_that_shapes_a_slate_and_no_other() -> None:
+    feeds = [
+        FeedSettings(),
+        FeedSettings(sources={"trending": 30, "popularity": 30}),
+        FeedSettings(sources={"popularity": 30, "trending": 30}),  # they take turns in this order
+        FeedSettings(rank_limit=400),
+        FeedSettings(weights={"click": 1.0}),
+        FeedSettings(reranker="topk"),
+        FeedSettings(diversity=0.3),
+        FeedSettings(author_gap=3),
+        FeedSettings(topic_gap=0),
+        FeedSettings(filters=("available", "seen")),
+        FeedSettings(history=99),
+    ]
+    policies = [build_pipeline(small_world(feed=feed)).policy for feed in feeds]
+    assert all(re.fullmatch("greedy:[0-9a-f]{8}", policy) for policy in policies)
+    assert len(set(policies)) == len(feeds)
+    assert build_pipeline(small_world(feed=FeedSettings())).policy == policies[0]
+
+
+def test_a_slate_carries_the_weights_it_was_scored_with() -> None:
+    slate = build_pipeline(small_world(feed=FeedSettings(weights={"like": 3.0})))(query(), 3)
+    assert slate.weights == {"like": 3.0}

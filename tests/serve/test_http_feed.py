@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from small_catalogue import NOW_MS, VIDEOS, feed, video_ids
 
 from zhiliu.serve.cursor import pack, unpack
 from zhiliu.store import Store
+from zhiliu.types import Decision, DecisionItem
 
 MakeEvent = Callable[..., dict[str, Any]]
 
@@ -160,6 +162,22 @@ def test_a_page_is_in_the_decision_log_and_why_tells_it(client: httpx.Client, st
     decision = store.decisions.get(page["request_id"])
     assert decision is not None
     assert [one.video_id for one in decision.items] == video_ids(page)
+
+
+def test_why_tells_the_weights_a_page_was_scored_with_not_those_of_today(
+    client: httpx.Client, store: Store
+) -> None:
+    item = DecisionItem(slot=0, video_id="v1", score=1.5, propensity=1.0, sources=(), heads={"like": 0.5})
+    old = Decision(
+        request_id="old", person="7", time_ms=NOW_MS, surface="for_you", policy="greedy", model="",
+        candidate_hash="h", candidate_count=1, seed=1, items=(item,),
+    )  # fmt: skip
+    kept = msgspec.structs.replace(old, request_id="kept", policy="greedy:01234567", weights={"like": 3.0})
+    store.decisions.append([old, kept])
+    for request_id, weight, logged in (("kept", 3.0, True), ("old", 2.0, False)):
+        told = client.get(f"/api/v1/feed/{request_id}/v1/why").json()
+        assert [(head["head"], head["weight"]) for head in told["heads"]] == [("like", weight)]
+        assert told["weights_logged"] is logged
 
 
 def test_why_of_a_page_never_served_is_not_found(client: httpx.Client) -> None:

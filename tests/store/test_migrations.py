@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from zhiliu.store import Store, StoreOpenError, open_store
+from zhiliu.store.decisions import DecisionLog
 from zhiliu.store.engine import Database
 from zhiliu.store.schema import HEAD, MIGRATIONS, current_revision, upgrade
 from zhiliu.store.tables import metadata
@@ -59,6 +60,22 @@ def test_a_database_of_the_first_revision_keeps_its_rows(store_url: str) -> None
     assert {table: rows_of(database, table) for table in ROWS} == {
         table: [tuple(row.values())] for table, row in ROWS.items()
     }
+    database.close()
+
+
+def test_decisions_of_the_first_revision_are_read_with_nothing_where_nothing_was_kept(store_url: str) -> None:
+    database = Database(store_url.replace("/store/", "/"))
+    upgrade(database, FIRST)
+    with database.write() as connection:
+        for table in ("decisions", "decision_items"):
+            names = ",".join(ROWS[table])
+            values = ",".join(f":{name}" for name in ROWS[table])
+            connection.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES ({values})"), ROWS[table])
+    upgrade(database)
+    decision = DecisionLog(database).get("r")
+    assert decision is not None
+    assert (decision.policy, [item.video_id for item in decision.items]) == ("g", ["v"])
+    assert (decision.weights, decision.seen_count, decision.seen_hash) == ({}, 0, "")
     database.close()
 
 

@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 
 from zhiliu.live.world import World
-from zhiliu.types import F32
+from zhiliu.settings import FeedSettings
+from zhiliu.types import F32, Decision
 
 
 class WeightedSum:
@@ -34,6 +35,13 @@ class WeightedSum:
             if weight:
                 total += np.float32(weight) * probability
         return total
+
+
+def weights_of(decision: Decision, feed: FeedSettings) -> tuple[Mapping[str, float], bool]:
+    """Weights a page was scored with, and whether the log kept them; today's for records from before it did."""
+    if decision.weights or ":" in decision.policy:
+        return decision.weights, True
+    return (feed.weights if feed.objective == WeightedSum.name else {}), False
 
 
 def shares(heads: Mapping[str, float], weights: Mapping[str, float]) -> list[tuple[str, float, float, float]]:

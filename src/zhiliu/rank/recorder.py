@@ -6,6 +6,7 @@ A policy that explores puts the probability into a column ``propensity`` (K,).
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from zhiliu.types import Candidates, Decision, DecisionItem, Query, Slate
+from zhiliu.types import I32, Candidates, Decision, DecisionItem, Query, Slate
 
 log = structlog.get_logger()
 
@@ -155,6 +156,9 @@ def decision_of(query: Query, slate: Slate, id_of: Callable[[int], str]) -> Deci
         candidate_hash=slate.candidate_hash,
         candidate_count=slate.candidate_count,
         seed=query.seed,
+        weights=dict(slate.weights),
+        seen_count=len(np.unique(query.seen)),
+        seen_hash=seen_hash(query.seen),
         mode=str(query.context.get("mode", "personal")),
         context=plain(query.context),
         dropped=dict(slate.dropped),
@@ -173,6 +177,12 @@ def decision_of(query: Query, slate: Slate, id_of: Callable[[int], str]) -> Deci
             for slot, row in enumerate(items.video.tolist())
         ),
     )
+
+
+def seen_hash(seen: I32) -> str:
+    """Names the set of rows (S,), whatever its order; empty for none."""
+    rows = np.unique(seen).astype("<i4")
+    return hashlib.blake2b(rows.tobytes(), digest_size=8).hexdigest() if len(rows) else ""
 
 
 def found_by(items: Candidates, slot: int, source_names: Sequence[str]) -> tuple[str, ...]:

@@ -84,6 +84,8 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     reasons: tuple[Reason, ...]
     heads: list[HeadShare]
+    weights_logged: bool
+    """False: the record is from before weights were kept, and these are today's."""
     features: dict[str, float]
     attributions: list[Attribution]
     dropped: dict[str, int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from zhiliu.rank.objective import shares
+from zhiliu.rank.objective import shares, weights_of
 from zhiliu.serve.answers import Attribution, HeadShare, Why
 from zhiliu.serve.engine import Engine
 from zhiliu.types import Decision, DecisionItem
@@ -17,6 +17,7 @@ SHOWN = 8
 async def explain(engine: Engine, decision: Decision, item: DecisionItem) -> Why:
     """One slot of a served page in full."""
     names = await asyncio.to_thread(engine.feature_names, decision.model)
+    weights, logged = weights_of(decision, engine.settings.feed)
     return Why(
         request_id=decision.request_id,
         video_id=item.video_id,
@@ -31,7 +32,8 @@ async def explain(engine: Engine, decision: Decision, item: DecisionItem) -> Why
         candidate_count=decision.candidate_count,
         sources=item.sources,
         reasons=item.reasons,
-        heads=[HeadShare(*share) for share in shares(item.heads, engine.settings.feed.weights)],
+        heads=[HeadShare(*share) for share in shares(item.heads, weights)],
+        weights_logged=logged,
         features=named_features(names, item.features),
         attributions=strongest(await engine.attributions(decision, item), SHOWN),
         dropped=decision.dropped,

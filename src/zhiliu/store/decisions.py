@@ -33,7 +33,7 @@ class DecisionLog:
         """Write all of them in one transaction. One whose ``request_id`` is known is left as it is.
 
         Raises:
-            ValueError: a score, propensity or head is not a finite number, or one slot is filled twice.
+            ValueError: a score, propensity, head or weight is not a finite number, or one slot is filled twice.
             StoreWriteError: nothing was written.
 
         """
@@ -70,6 +70,9 @@ class DecisionLog:
             context=props_of(row["context"]),
             dropped=props_of(row["dropped"]),
             failed=decode_texts(row["failed"]),
+            weights=decode_heads(row["weights"]) if row["weights"] else {},
+            seen_count=row["seen_count"] or 0,  # nothing in rows from before revision 0002
+            seen_hash=row["seen_hash"] or "",
             items=items,
         )
 
@@ -106,6 +109,11 @@ def check(decision: Decision) -> Decision:
     slots = [item.slot for item in decision.items]
     if len(set(slots)) < len(slots):
         raise ValueError(f"decision {decision.request_id!r}: a slot is filled twice ({slots})")
+    for name, value in decision.weights.items():
+        if not math.isfinite(value):
+            raise ValueError(
+                f"decision {decision.request_id!r}: weight of {name} is {value}; it must be finite"
+            )
     for item in decision.items:
         numbers = {"score": item.score, "propensity": item.propensity, **item.heads}
         for name, value in numbers.items():
@@ -122,6 +130,9 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "context": text_of(decision.context),
         "dropped": text_of(decision.dropped),
         "failed": to_json(decision.failed),
+        "weights": to_json({name: float(value) for name, value in decision.weights.items()}),
+        "seen_count": decision.seen_count,
+        "seen_hash": decision.seen_hash,
     }
 
 

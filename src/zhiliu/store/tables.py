@@ -97,6 +97,9 @@ decisions = Table(
     Column("context", Text),
     Column("dropped", Text),
     Column("failed", Text),
+    Column("weights", Text),
+    Column("seen_count", Integer),
+    Column("seen_hash", Text),
 )
 Index("decisions_person_time_ms", decisions.c.person, decisions.c.time_ms)
 

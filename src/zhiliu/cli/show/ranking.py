@@ -7,7 +7,7 @@ from typing import Any
 
 from zhiliu.cli.show.scene import Scene, ShowError
 from zhiliu.cli.show.text import aligned, heading, section, video
-from zhiliu.rank.objective import WeightedSum, shares
+from zhiliu.rank.objective import shares, weights_of
 from zhiliu.rank.recorder import decision_of
 from zhiliu.registry import build_pipeline, make, ranker_name
 from zhiliu.store import Store
@@ -50,7 +50,11 @@ def logged(store: Store, request_id: str) -> Decision:
 
 def decision_facts(scene: Scene, decision: Decision) -> dict[str, Any]:
     """Each slot: sources, heads, what each head added to the score, reasons; how the first one came about."""
-    weights = scene.settings.feed.weights if scene.settings.feed.objective == WeightedSum.name else {}
+    weights, weights_logged = weights_of(decision, scene.settings.feed)
+    if not weights_logged:
+        scene.notes.append(
+            "contributions by today's weights 按当前权重: the record is from before they were kept"
+        )
     items = []
     for item in decision.items:
         row = scene.world.videos.row_of.get(item.video_id)
@@ -78,6 +82,10 @@ def decision_facts(scene: Scene, decision: Decision) -> dict[str, Any]:
         "ranker": ranker_name(scene.world) if decision.model == (scene.model or "") else None,
         "surface": decision.surface,
         "policy": decision.policy,
+        "weights": dict(weights),
+        "weights_logged": weights_logged,
+        "mode": decision.mode,
+        "seen": {"count": decision.seen_count, "hash": decision.seen_hash},
         "seed": decision.seed,
         "candidates": decision.candidate_count,
         "candidate_hash": decision.candidate_hash,

@@ -29,6 +29,8 @@ PRIOR: Mapping[str, float] = {"long_view": 0.33, "like": 0.018, "click": 0.44, "
 MOST: Mapping[str, float] = {"ratio": 2.0}
 """What one trial can add to the hits of a head, where it is not 1."""
 RECENT_HALF_LIFE_MS = 5 * DAY_MS
+TOPIC_HALF_LIFE_MS = 14 * DAY_MS
+"""How fast a long view says less about a person's taste for its topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def pair_columns(ask: Ask, window: Window, seen: Outcomes, videos: VideoColumns)
         "video": alike(ask.video, window.video),
         "surface": alike(np.broadcast_to(ask.surface, ask.video.shape), window.surface),
     }
+    fading = np.exp2((window.time_ms - ask.state_ms[:, None]) / TOPIC_HALF_LIFE_MS).astype(np.float32)
     strength = {"topic": 5.0, "author": 3.0, "length": 5.0, "video": 2.0, "surface": 3.0}
     columns: dict[str, F32] = {}
     for name, equal in same.items():
@@ -212,9 +215,10 @@ def pair_columns(ask: Ask, window: Window, seen: Outcomes, videos: VideoColumns)
         if name != "surface":  # it counts the days of the log more than it tells of the person
             columns[f"same_{name}_rows"] = np.log1p(known)
         k = strength[name]
-        columns[f"same_{name}_long_view"] = (total(equal, seen.residual["long_view"]) + k * lift) / (
-            known + k
-        )
+        lifts = seen.residual["long_view"]
+        if name == "topic":  # tastes move on
+            known, lifts = total(equal, seen.any * fading), lifts * fading
+        columns[f"same_{name}_long_view"] = (total(equal, lifts) + k * lift) / (known + k)
         if name in ("length", "surface"):
             tried = total(equal, seen.judged)
             columns[f"same_{name}_click"] = (total(equal, seen.residual["click"]) + k * click) / (tried + k)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zhiliu.types import I32, I64
+from zhiliu.types import I32, I64, Query
 
 SURFACES: tuple[str, ...] = (
     "unknown", "for_you", "discover", "following", "review", "history", "search", "share",
@@ -28,6 +28,11 @@ def surface_code(surface: str) -> int:
     if surface in SURFACES:
         return SURFACES.index(surface)
     return len(SURFACES) + zlib.crc32(surface.encode()) % (SURFACE_CODES - len(SURFACES))
+
+
+def surface_of(query: Query) -> int:
+    """Code of where a request comes from: the ``tab`` its client names, else the page."""
+    return surface_code(str(query.context.get("tab") or query.surface))
 
 
 def hour_of_day(now_ms: I64, timezone_offset_h: float) -> I32:

@@ -14,9 +14,14 @@ import numpy as np
 
 from zhiliu.artifact import Artifact
 from zhiliu.catalog.columns import VideoColumns
+from zhiliu.live.exclusion import seen_before
 from zhiliu.live.state import LiveState
 from zhiliu.settings import Settings
-from zhiliu.types import I32, Person, Query, Surface
+from zhiliu.types import I32, NO_LIKES, Decision, History, Person, Query, Surface
+
+PERSONAL = "personal"
+NONPROFILED = "nonprofiled"
+"""Modes of a request (``Decision.mode``)."""
 
 NOTHING: I32 = np.zeros(0, np.int32)
 NOTHING.flags.writeable = False
@@ -84,14 +89,16 @@ class World:
         seen: I32 = NOTHING,
         profile: Person | None = None,
         context: Mapping[str, Any] | None = None,
+        mode: str = PERSONAL,
     ) -> Query:
         """A request with all that is known of the person now; ``seen`` (S,): rows of the cursor's earlier pages.
 
+        Of mode ``nonprofiled``: as :func:`nonprofiled` makes it.
         The first request of a person reads the log (milliseconds); see :meth:`LiveState.loaded`.
         """
         view = self.live.view(person, now_ms)
         room = int(np.count_nonzero(self.videos.visible)) // 2 - len(view.history)  # as exclusion.seen_before
-        return Query(
+        query = Query(
             person=person,
             now_ms=now_ms,
             seed=seed,
@@ -106,6 +113,46 @@ class World:
             profile=profile,
             context=context or {},
         )
+        return nonprofiled(query, self.videos) if mode == NONPROFILED else query
+
+    def query_again(self, decision: Decision, profile: Person | None) -> Query:
+        """The request of a logged decision, of its mode, with what was known at its moment; no cursor."""
+        query = self.query(
+            decision.person,
+            now_ms=decision.time_ms,
+            seed=decision.seed,
+            request_id=decision.request_id,
+            surface=decision.surface,
+            profile=profile,
+            context=decision.context,
+            mode=decision.mode,
+        )
+        return replace(query, history=before(query.history, decision.time_ms))
+
+
+def nonprofiled(query: Query, videos: VideoColumns) -> Query:
+    """As if nothing were known of the person, but nothing twice, and nothing they hid.
+
+    Nobody is named in it: a ranker may know people by id. The language of the texts stays.
+    """
+    language = query.context.get("language") or (query.profile.language if query.profile else "")
+    told = {"mode": NONPROFILED} | ({"language": language} if language else {})
+    return replace(
+        query,
+        person="",
+        history=History.empty(),
+        followed=(),
+        followed_likes=NO_LIKES,
+        profile=None,
+        seen=seen_before(query, videos),
+        context={**query.context, **told},
+    )
+
+
+def before(history: History, now_ms: int) -> History:
+    """The rows (t,) that were there at ``now_ms``."""
+    end = int(np.searchsorted(history.time_ms, now_ms, "left"))
+    return History(**{name: getattr(history, name)[:end] for name in History.__slots__})
 
 
 def mapping(artifact: Artifact | None, videos: VideoColumns) -> tuple[I32, I32]:

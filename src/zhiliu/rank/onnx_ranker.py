@@ -10,7 +10,7 @@ import numpy as np
 from zhiliu.catalog.columns import VideoColumns
 from zhiliu.features import profile
 from zhiliu.features.builder import Features, build, numeric_names
-from zhiliu.features.context import surface_code
+from zhiliu.features.context import surface_of
 from zhiliu.features.counters import CounterReader
 from zhiliu.features.history import Ask, Window
 from zhiliu.features.social import Heard
@@ -57,7 +57,7 @@ class OnnxRanker:
         if "numeric" not in self.model.inputs:
             return None
         now = np.array([query.now_ms], np.int64)
-        ask = Ask(video, np.array([surface_code(query.surface)], np.int32), now, now)
+        ask = Ask(video, np.array([surface_of(query)], np.int32), now, now)
         window = Window.of(query.history, query.now_ms, self.model.window)
         profiles = profile.numeric(query.profile, query.now_ms)[None]
         heard = Heard.of(query.followed_likes, query.now_ms)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,19 +17,19 @@ import structlog
 from zhiliu.features.context import hour_of_day
 from zhiliu.live.consumer import Consumer
 from zhiliu.live.opening import checkpoint_of
+from zhiliu.live.world import NONPROFILED, PERSONAL
 from zhiliu.rank.recorder import StoreRecorder
 from zhiliu.serve.clock import Clock
 from zhiliu.serve.keeper import Keeper
 from zhiliu.serve.metrics import Metrics
+from zhiliu.serve.profiles import Profiles
 from zhiliu.settings import Settings
 from zhiliu.sources.like_this import like_this
 from zhiliu.store import Store
-from zhiliu.types import I32, NO_LIKES, Decision, DecisionItem, History, Person, Query, Slate, Surface
+from zhiliu.types import I32, Decision, DecisionItem, Query, Slate, Surface
 
 log = structlog.get_logger()
 
-PROFILES_KEPT = 20_000
-"""Profiles in memory, the oldest leave first."""
 STORE_S = 1.0
 """A store that does not answer within this is told as missing."""
 
@@ -51,7 +50,7 @@ class Engine:
             offsets=store.offsets,
         )
         self.recorder = StoreRecorder(store.decisions, self._id_of)
-        self._profiles: OrderedDict[str, Person | None] = OrderedDict()
+        self.profiles = Profiles(store.people)
 
     async def start(self) -> None:
         """Catch up with the log, take the newest model."""
@@ -76,7 +75,7 @@ class Engine:
 
     def person_changed(self, person_id: str) -> None:
         """The next request reads the profile again."""
-        self._profiles.pop(person_id, None)
+        self.profiles.changed(person_id)
 
     def _id_of(self, row: int) -> str:
         return self.keeper.serving.world.videos.ids[row]
@@ -100,37 +99,24 @@ class Engine:
     async def query(self, person: str, surface: str, seen: I32, said: Mapping[str, str]) -> Query:
         """A request for a page, with everything known of the person now. Who was here lately waits for no disk."""
         live = self.keeper.serving.world.live
-        if live.loaded(person) and person in self._profiles:
+        if live.loaded(person) and self.profiles.fresh(person):
             return self._query(person, surface, seen, said)
         return await asyncio.to_thread(self._query, person, surface, seen, said)
 
     def _query(self, person: str, surface: str, seen: I32, said: Mapping[str, str]) -> Query:
         now_ms = self.clock.now_ms()
         hour = int(hour_of_day(np.array([now_ms]), self.settings.timezone_offset_h)[0])
-        where = said.get("tab") if surface != Surface.FOLLOWING else None
-        query = self.keeper.serving.world.query(
+        return self.keeper.serving.world.query(
             person,
             now_ms=now_ms,
             seed=secrets.randbits(63),
             request_id=f"{now_ms:x}-{secrets.token_hex(6)}",
-            surface=where or surface,
+            surface=surface,
             seen=seen,
-            profile=self._profile(person),
+            profile=self.profiles.get(person),
             context={"hour": hour} | {name: value for name, value in said.items() if value},
+            mode=NONPROFILED if surface == Surface.DISCOVER else PERSONAL,
         )
-        if surface == Surface.DISCOVER:  # as if nothing were known, but nothing twice
-            had = np.concatenate([query.seen, query.history.video]).astype(np.int32)
-            return replace(query, history=History.empty(), followed=(), followed_likes=NO_LIKES, seen=had)
-        return query
-
-    def _profile(self, person: str) -> Person | None:
-        if person in self._profiles:
-            return self._profiles[person]
-        found = None if person.startswith("session:") else self.store.people.get(person)
-        self._profiles[person] = found
-        if len(self._profiles) > PROFILES_KEPT:
-            self._profiles.popitem(last=False)
-        return found
 
     def slate(self, query: Query, limit: int) -> Slate:
         """A page of at most ``limit`` videos."""
@@ -141,9 +127,9 @@ class Engine:
             self.metrics.source_failures.labels(source).inc()
         return slate
 
-    async def record(self, query: Query, slate: Slate) -> None:
-        """Into the decision log, after the answer has left."""
-        self.recorder.record(query, slate)
+    async def record(self, person: str, query: Query, slate: Slate) -> None:
+        """Into the decision log, after the answer has left; for ``person``, whom the query may not name."""
+        self.recorder.record(replace(query, person=person), slate)
 
     # -- looking back --------------------------------------------------------------------------------------
 
@@ -172,18 +158,8 @@ class Engine:
             return {}
 
         def work() -> dict[str, float]:
-            query = serving.world.query(
-                decision.person,
-                now_ms=decision.time_ms,
-                seed=decision.seed,
-                request_id=decision.request_id,
-                surface=decision.surface,
-                profile=self._profile(decision.person),
-                context=decision.context,
-            )
-            effects: dict[str, float] = ask(
-                replace(query, history=before(query.history, decision.time_ms)), row
-            )
+            query = serving.world.query_again(decision, self.profiles.get(decision.person))
+            effects: dict[str, float] = ask(query, row)
             return effects
 
         try:
@@ -222,9 +198,3 @@ class Engine:
             self.metrics.lag.set(await asyncio.wait_for(asyncio.to_thread(self.consumer.lag), STORE_S))
         except Exception:
             log.exception("lag unknown")
-
-
-def before(history: History, now_ms: int) -> History:
-    """The rows (t,) that were there at ``now_ms``."""
-    end = int(np.searchsorted(history.time_ms, now_ms, "left"))
-    return History(**{name: getattr(history, name)[:end] for name in History.__slots__})

@@ -57,7 +57,7 @@ def feed_router(engine: Engine) -> Router:
             ],
             next_cursor=chain.next_cursor(seen, slate.items.video, person, surface),
         )
-        return reply(encode(page), after=BackgroundTask(engine.record, query, slate))
+        return reply(encode(page), after=BackgroundTask(engine.record, person, query, slate))
 
     @get(
         "/{request_id:str}/{video_id:str}/why",

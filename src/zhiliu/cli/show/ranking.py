@@ -104,15 +104,7 @@ def attributed(scene: Scene, decision: Decision) -> dict[str, Any] | None:
     row = scene.world.videos.row_of.get(decision.items[0].video_id)
     if not hasattr(ranker, "attribute") or row is None:
         return None
-    query = scene.world.query(
-        decision.person,
-        now_ms=decision.time_ms,
-        seed=decision.seed,
-        request_id=decision.request_id,
-        surface=decision.surface,
-        profile=scene.profile(decision.person),
-        context=decision.context,
-    )
+    query = scene.world.query_again(decision, scene.profile(decision.person))
     groups: dict[str, float] = ranker.attribute(query, row, HEAD)
     if not groups:
         return None

@@ -32,6 +32,10 @@ class Cards:
         for row, video in rows:
             self.of_row[row] = msgspec.Raw(encode(msgspec.structs.asdict(video)))
 
+    def differs(self, row: int, video: Video) -> bool:
+        """Whether the card of this row is another's or older."""
+        return bytes(self.of_row.get(row, NO_CARD)) != encode(msgspec.structs.asdict(video))
+
     def of(self, rows: Sequence[int]) -> list[msgspec.Raw]:
         """Cards in this order."""
         return [self.of_row.get(row, NO_CARD) for row in rows]

@@ -7,6 +7,7 @@ took. Whatever goes wrong in here is logged; what serves keeps serving.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,8 +26,14 @@ from zhiliu.serve.clock import Clock
 from zhiliu.serve.metrics import Metrics
 from zhiliu.settings import Settings
 from zhiliu.store import Store
+from zhiliu.types import Video
 
 log = structlog.get_logger()
+
+ALL_AGAIN_S = 10.0
+"""Least time between two readings of the whole catalogue: 100,000 videos take about a second."""
+PART = 5_000
+"""Videos read at once."""
 
 TRIAL_PERSON = "trial of a new model"
 
@@ -50,6 +57,10 @@ class Keeper:
     def __init__(self, settings: Settings, store: Store, metrics: Metrics, clock: Clock) -> None:
         self.settings, self.store, self.metrics, self.clock = settings, store, metrics, clock
         self.cards = Cards()
+        self._foreign = (
+            store.catalog.foreign_changes()
+        )  # before the rows: what changes in between is read again
+        self._read_all_s = time.monotonic()
         listed = store.catalog.rows()
         self.cards.put(listed)
         world = unread_world(settings, store.events, listed, self.cards.title_of)
@@ -79,8 +90,9 @@ class Keeper:
     # -- in the builder thread -----------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Videos that other processes added, and a newer artifact."""
+        """What other processes did to the catalogue, and a newer artifact."""
         self.follow_catalogue()
+        self.follow_others()
         artifact = self.watcher.poll()
         if artifact is not None:
             self.take(artifact)
@@ -104,9 +116,30 @@ class Keeper:
     def follow_catalogue(self) -> None:
         """Bring what is known to have changed, and what is new in the store, into a new world."""
         ids = [self._changed.pop() for _ in range(len(self._changed))]
-        row_of = self.serving.world.videos.row_of
-        known = [self.store.catalog.rows(row_of[name] - 1, 1)[0] for name in ids if name in row_of]
-        rows = [*known, *self.store.catalog.rows(len(self.serving.world.videos) - 1)]
+        try:
+            row_of = self.serving.world.videos.row_of
+            known = [self.store.catalog.rows(row_of[name] - 1, 1)[0] for name in ids if name in row_of]
+            self.show([*known, *self.store.catalog.rows(len(self.serving.world.videos) - 1)])
+        except BaseException:
+            self._changed.update(ids)  # the next look tries them again
+            raise
+
+    def follow_others(self) -> None:
+        """Read the whole catalogue when another process wrote to it, not oftener than ``ALL_AGAIN_S``."""
+        now_s = time.monotonic()
+        if now_s - self._read_all_s < ALL_AGAIN_S:
+            return
+        foreign = self.store.catalog.foreign_changes()
+        if foreign == self._foreign:
+            return
+        self._read_all_s = now_s
+        for after in range(-1, len(self.serving.world.videos) - 1, PART):
+            part = self.store.catalog.rows(after, PART)
+            self.show([(row, video) for row, video in part if self.cards.differs(row, video)])
+        self._foreign = foreign
+
+    def show(self, rows: Sequence[tuple[int, Video]]) -> None:
+        """Swap in a world in which these are new or different."""
         if not rows:
             return
         self.cards.put(rows)

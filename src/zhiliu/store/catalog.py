@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from zhiliu.store.changes import changes, count_change
 from zhiliu.store.engine import Database
 from zhiliu.store.rows import video_of, video_row
 from zhiliu.store.tables import videos as table
@@ -22,11 +25,13 @@ class StoredCatalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._own = 0  # writes of this object, which who holds it knows of
+        self._counting = threading.Lock()
 
     def put(self, videos: Iterable[Video]) -> int:
         """Insert or replace; a deleted video comes back with its old row. Of equal ids the last one counts."""
         newest = {video.video_id: checked(video) for video in videos}
-        with self._database.write(ROW_NUMBERS) as connection:
+        with self._counted(ROW_NUMBERS) as connection:
             row_of = known_rows(connection, list(newest))
             following: int = connection.execute(NEXT_ROW).scalar_one()
             rows = []
@@ -47,8 +52,21 @@ class StoredCatalog:
 
     def delete(self, video_id: str) -> bool:
         mark = sa.update(table).where(table.c.video_id == video_id, table.c.status != "deleted")
-        with self._database.write() as connection:
+        with self._counted() as connection:
             return connection.execute(mark.values(status="deleted")).rowcount > 0
+
+    def foreign_changes(self) -> int:
+        """How often others wrote videos: other processes, bulk loads. It grows; compare it with an earlier one."""
+        with self._counting, self._database.read() as connection:
+            return changes(connection) - self._own
+
+    @contextmanager
+    def _counted(self, serial: int | None = None) -> Iterator[sa.Connection]:
+        with self._counting:
+            with self._database.write(serial) as connection:
+                yield connection
+                count_change(connection)
+            self._own += 1
 
     def rows(self, after_row: int = -1, limit: int | None = None) -> Sequence[tuple[int, Video]]:
         query = sa.select(table).where(table.c.row_number > after_row).order_by(table.c.row_number)

@@ -11,6 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from zhiliu.store.catalog import StoredCatalog
+from zhiliu.store.changes import count_change
 from zhiliu.store.dead_letters import DeadLetters
 from zhiliu.store.decisions import DecisionLog
 from zhiliu.store.engine import Database
@@ -73,7 +74,10 @@ class Store:
         """
         from zhiliu.store.bulk import load_videos
 
-        return load_videos(self.database, frame)
+        receipt = load_videos(self.database, frame)
+        with self.database.write() as connection:
+            count_change(connection)
+        return receipt
 
     def bulk_people(self, frame: pl.DataFrame) -> Receipt:
         """As :meth:`bulk_videos`, with the columns of :class:`zhiliu.types.Person`."""

@@ -268,7 +268,7 @@ def test_kuairand_without_its_videos_does_not_replace_what_the_catalogue_knows(
     with open_store(f"sqlite:///{workspace}/zhiliu.db") as store:
         video = store.catalog.get("0")
     assert video is not None
-    assert video.author_id == "7349781"
+    assert video.author_id == "a:7349781"
 
 
 def test_the_same_log_goes_into_postgresql_though_the_record_knows_it_from_sqlite(

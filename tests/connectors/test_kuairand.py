@@ -76,7 +76,7 @@ def test_one_impression_becomes_its_events(tmp_path: Path) -> None:
     assert {e["request_id"] for e in by_type.values()} == {f"kr:{user}:{time_ms}"}
     assert {e["surface"] for e in by_type.values()} == {"for_you" if tab == 1 else f"tab{tab}"}
     author = pl.read_parquet(DATA / "videos.parquet").filter(pl.col("video_id") == video)["author_id"][0]
-    assert json.loads(by_type["follow"]["props"]) == {"author_id": str(author)}
+    assert json.loads(by_type["follow"]["props"]) == {"author_id": f"a:{author}"}
 
 
 def test_an_impression_that_was_not_played_has_no_view(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_videos_keep_their_metadata(whole: dict[str, tuple[pl.DataFrame, int, in
     raw = pl.read_parquet(DATA / "videos.parquet")
     videos = whole["videos videos"][0]
     first = videos.row(0, named=True)
-    assert (first["video_id"], first["author_id"], first["tags"]) == ("0", "7349781", ["39"])
+    assert (first["video_id"], first["author_id"], first["tags"]) == ("0", "a:7349781", ["39"])
     assert first["kind"] == "normal"
     assert first["published_ms"] == 1_649_520_000_000  # 2022-04-10 00:00 in Beijing
     assert first["duration_ms"] == round(raw["video_duration"][0])

@@ -121,7 +121,9 @@ def _source(table: Table, kind: Kind, chunk_rows: int, converter: Callable[[], C
 def _impressions(tables: dict[str, Table], now_ms: int, chunk_rows: int) -> Source:
     table = tables["impressions"]
     name, texts = str(table.path), _texts(table)
-    authors = _pairs(tables.get("videos"), ("video_id", "author_id"))
+    authors = _pairs(tables.get("videos"), ("video_id", "author_id")).with_columns(
+        author_id=catalogue.author_key(pl.col("author_id"))
+    )
 
     def converter() -> Convert:
         twins = impressions.Twins()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command_answer import Zhiliu
 
+from zhiliu import __version__
 from zhiliu.artifact import new_artifact
 from zhiliu.cli.app import COMMANDS, run, to_front
 from zhiliu.cli.errors import DISK_FULL, in_one_line
@@ -40,7 +41,8 @@ def test_what_follows_two_dashes_is_left_alone() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [["nosuch"], ["status", "--nosuch"], ["import"], ["import", "xls", "a"], ["status", "--workspace"], [],
-     ["import", "kuairand", "a", "b"], ["export", "x", "--until", "soon"]],
+     ["import", "kuairand", "a", "b"], ["import", "csv", "a", "--map", "time"],
+     ["import", "csv", "a", "--unit", "time"], ["import", "csv", "a", "--set", "=x"], ["export", "x", "--until", "soon"]],
 )  # fmt: skip
 def test_wrong_use_is_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert run(arguments) == 2
@@ -70,6 +72,24 @@ def test_a_wrong_setting_is_named(workspace: Path, zhiliu: Zhiliu) -> None:
 def test_debug_shows_the_traceback(zhiliu: Zhiliu, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="no such file"):
         zhiliu("import", "csv", tmp_path / "nothing.csv", "--debug")
+
+
+def test_version_prints_the_version_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+
+
+def test_a_store_that_cannot_be_read_is_one_line_with_its_file_and_what_to_do(
+    workspace: Path, zhiliu: Zhiliu
+) -> None:
+    for part in workspace.glob("zhiliu.db*"):
+        part.write_bytes(b"no database" * 1000)
+    answer = zhiliu("status")
+    assert answer.code == 1
+    assert answer.err.count("\n") == 1
+    assert f"{workspace / 'zhiliu.db'}: file is not a database" in answer.error
+    assert "store.url" in answer.error
+    assert "sqlalche" not in answer.err
 
 
 def test_help_lists_every_command_without_loading_any() -> None:

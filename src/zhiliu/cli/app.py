@@ -62,6 +62,13 @@ class LazyGroup(typer.core.TyperGroup):
 app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
+def print_version(asked: bool) -> None:
+    """Before anything else is looked at: no command is needed."""
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback(epilog=EVERYWHERE)
 def root(
     context: typer.Context,
@@ -73,12 +80,12 @@ def root(
         bool, typer.Option("--json", help="One JSON object on stdout, logs on stderr.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version),
+    ] = False,
 ) -> None:
     """Zhiliu 知流: one system for short knowledge videos."""
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
     context.obj = {"workspace": workspace, "json": as_json, "debug": debug}
 
 

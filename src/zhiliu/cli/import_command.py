@@ -40,7 +40,7 @@ def command(
     from zhiliu.cli.importing import Importer
     from zhiliu.cli.progress import Progress
     from zhiliu.cli.workspace import now_ms, settings_of, store_of, tell
-    from zhiliu.events.connectors import Mapping, open_kuairand, open_source
+    from zhiliu.events.connectors import FlagError, Mapping, open_kuairand, open_source
 
     start, now = time.monotonic(), now_ms()
     settings = settings_of(context)
@@ -51,12 +51,16 @@ def command(
         folder = open_kuairand(paths[0], now_ms=now, chunk_rows=chunk_rows)
         sources, notes = folder.sources, folder.notes
     else:
-        mapping = (Mapping.from_file(map_file) if map_file else Mapping()).with_flags(
-            columns or (), constants or (), units or (), ignore or ()
-        )
-        sources = [
-            open_source(path, file_format, kind, mapping, now_ms=now, chunk_rows=chunk_rows) for path in paths
-        ]  # every file is proven readable before the first is stored
+        try:
+            mapping = (Mapping.from_file(map_file) if map_file else Mapping()).with_flags(
+                columns or (), constants or (), units or (), ignore or ()
+            )
+            sources = [
+                open_source(path, file_format, kind, mapping, now_ms=now, chunk_rows=chunk_rows)
+                for path in paths
+            ]  # every file is proven readable before the first is stored
+        except FlagError as error:
+            raise typer.BadParameter(str(error)) from None
     for note in notes:
         typer.echo(note, err=True)
     rejected = RejectedFile(settings.workspace, paths[0].stem, now)

@@ -36,7 +36,8 @@ def command(
     from zhiliu.cli.progress import Steps
     from zhiliu.cli.workspace import now_ms, settings_of, store_of, tell, time_of
     from zhiliu.train.bundle import RETRIEVAL, Order, check, train
-    from zhiliu.train.trackers import open_tracker
+    from zhiliu.train.errors import UnknownNameError
+    from zhiliu.train.trackers import check_tracker, open_tracker
 
     settings = settings_of(context)
     names = (
@@ -54,7 +55,11 @@ def command(
         epochs=epochs,
         timezone_offset_h=settings.timezone_offset_h,
     )
-    check(order)
+    try:
+        check(order)
+        check_tracker(tracker)
+    except UnknownNameError as error:
+        raise typer.BadParameter(str(error)) from None
     with (
         tempfile.TemporaryDirectory(prefix="zhiliu-") as scratch,
         store_of(settings) as store,

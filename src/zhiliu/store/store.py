@@ -121,16 +121,26 @@ def open_store(url: str, *, commit_queue: int = 50_000) -> Store:
         upgrade(database)
     except StoreWriteError as error:
         database.close()
-        raise StoreOpenError(
-            f"cannot open the store {shown(database)}: {error.__cause__ or error}"
-        ) from error
+        raise StoreOpenError(refusal(database, error.__cause__ or error)) from error
     except (OSError, sqlite3.Error, sa.exc.SQLAlchemyError) as error:
         database.close()
-        raise StoreOpenError(f"cannot open the store {shown(database)}: {error}") from error
+        raise StoreOpenError(refusal(database, error)) from error
     except StoreOpenError:
         database.close()
         raise
     return Store(database, commit_queue=commit_queue)
+
+
+def refusal(database: Database, error: BaseException) -> str:
+    """One line: which file or server, what the database said, what to do."""
+    said = getattr(error, "orig", None) or error
+    text = getattr(said, "strerror", None) or " ".join(str(said).split())
+    if database.path is None:
+        return f"cannot open the store {shown(database)}: {text}; is the server running and store.url right?"
+    return (
+        f"cannot open the store {database.path}: {text}; restore the file from a copy, "
+        "give this user the right to read and write it, or set store.url to another one"
+    )
 
 
 def shown(database: Database) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from zhiliu.artifact import Artifact, ArtifactWriter, new_artifact
-from zhiliu.train.errors import TrainError
+from zhiliu.train.errors import TrainError, UnknownNameError
 from zhiliu.train.log import TrainingLog
 from zhiliu.train.loop import Progress
 from zhiliu.train.trackers import Tracker
@@ -87,11 +87,11 @@ def train(
 def check(order: Order) -> None:
     """Names first: a typing mistake should not cost a training run."""
     if order.ranker not in RANKERS:
-        raise TrainError(f"unknown model {order.ranker!r}; known: {', '.join(RANKERS)}")
+        raise UnknownNameError(f"unknown model {order.ranker!r}; known: {', '.join(RANKERS)}")
     there = recipes()
     unknown = [name for name in order.retrieval if name not in there]
     if unknown:
-        raise TrainError(f"unknown retrieval model {unknown[0]!r}; known: {', '.join(there)}")
+        raise UnknownNameError(f"unknown retrieval model {unknown[0]!r}; known: {', '.join(there)}")
 
 
 def recipes() -> dict[str, EntryPoint]:

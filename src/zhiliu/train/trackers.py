@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from zhiliu.train.errors import TrainError
+from zhiliu.train.errors import TrainError, UnknownNameError
 
 
 class Tracker(Protocol):
@@ -87,6 +87,11 @@ def open_tracker(name: str, folder: Path) -> Tracker:
         TrainError: unknown, or its package is not installed.
 
     """
-    if name not in TRACKERS:
-        raise TrainError(f"unknown tracker {name!r}; known: {', '.join(TRACKERS)}")
+    check_tracker(name)
     return TRACKERS[name](folder)
+
+
+def check_tracker(name: str) -> None:
+    """Raises UnknownNameError for a name that is not in TRACKERS."""
+    if name not in TRACKERS:
+        raise UnknownNameError(f"unknown tracker {name!r}; known: {', '.join(TRACKERS)}")

@@ -4,7 +4,7 @@ from zhiliu.events.connectors.checks import RejectedRow
 from zhiliu.events.connectors.fields import KINDS, ROW, FileError, Kind
 from zhiliu.events.connectors.files import Format, fingerprint
 from zhiliu.events.connectors.kuairand import Folder, open_kuairand
-from zhiliu.events.connectors.mapping import Mapping, MappingError
+from zhiliu.events.connectors.mapping import FlagError, Mapping, MappingError
 from zhiliu.events.connectors.source import Checked, Chunk, Source, open_source
 from zhiliu.events.connectors.stubs import stubs
 
@@ -14,6 +14,7 @@ __all__ = [
     "Checked",
     "Chunk",
     "FileError",
+    "FlagError",
     "Folder",
     "Format",
     "Kind",

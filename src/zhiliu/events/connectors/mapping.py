@@ -19,6 +19,10 @@ class MappingError(FileError):
     """A mapping that does not fit the file or the fields."""
 
 
+class FlagError(MappingError):
+    """A mapping that is wrong whatever the file: bad syntax, an unknown field or unit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """How to read a file as ``kind``. An empty one takes columns that carry a field's own name."""
@@ -63,7 +67,7 @@ class Mapping:
         """The same with ``field=value`` flags laid over it.
 
         Raises:
-            MappingError: a flag without ``=``.
+            FlagError: a flag without ``=``.
 
         """
         return Mapping(
@@ -98,7 +102,7 @@ def plan(kind: Kind, mapping: Mapping, file_columns: Sequence[str], name: str) -
     for where in (mapping.columns, mapping.constants, mapping.units):
         for target in where:
             if target not in fields and not (where is mapping.columns and target.startswith("props.")):
-                raise MappingError(
+                raise FlagError(
                     f"{target!r} is not a field of {kind}; fields are {', '.join(fields)}, props.NAME"
                 )
     for target, column in mapping.columns.items():
@@ -144,9 +148,9 @@ def _factors(kind: Kind, units: Dict[str, str]) -> dict[str, float]:
     for target, unit in units.items():
         known = TIME_UNITS if FIELDS[kind][target].is_time else LENGTH_UNITS
         if not (FIELDS[kind][target].is_time or target.endswith("_ms")):
-            raise MappingError(f"{target!r} has no unit; times and fields in _ms have one")
+            raise FlagError(f"{target!r} has no unit; times and fields in _ms have one")
         if unit not in known:
-            raise MappingError(f"unknown unit {unit!r} for {target!r}; known are {', '.join(known)}")
+            raise FlagError(f"unknown unit {unit!r} for {target!r}; known are {', '.join(known)}")
         factor[target] = known[unit]
     return factor
 
@@ -156,7 +160,7 @@ def _pairs(flag: str, what: str, pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not (name and equals and value):
-            raise MappingError(f"{flag} {pair!r}: write {flag} FIELD={what.upper()}")
+            raise FlagError(f"{flag} {pair!r}: write {flag} FIELD={what.upper()}")
         found[name] = value
     return found
 

@@ -23,7 +23,7 @@ import structlog
 from zhiliu.live.world import World
 from zhiliu.pipeline import Pipeline
 from zhiliu.protocols import Source
-from zhiliu.settings import FeedSettings
+from zhiliu.settings import FeedSettings, SettingsError
 
 log = structlog.get_logger()
 
@@ -83,6 +83,8 @@ def make(group: str, name: str, world: World) -> Any:
     component = load(group, name)
     try:
         return component.from_world(world)
+    except SettingsError:
+        raise  # its message is for whoever wrote the settings
     except Exception as error:
         raise RegistryError(
             f"{group} {name!r} ({component.__module__}.{component.__qualname__}) cannot be made: "

@@ -14,11 +14,12 @@ from zhiliu.catalog.columns import VideoColumns
 from zhiliu.features.builder import CONTEXT, SEQUENCE, Features, numeric_names
 from zhiliu.features.profile import ProfileVocabulary
 from zhiliu.features.video import duration_bucket
+from zhiliu.settings import Settings, SettingsError
 from zhiliu.types import F32, I32, Person
 
 
 class RankerMismatchError(Exception):
-    """The artifact was trained with other features than this version computes."""
+    """The artifact was trained with other features than this version computes, or for another time zone."""
 
 
 class RankerModel:
@@ -26,10 +27,12 @@ class RankerModel:
 
     def __init__(self, artifact: Artifact, videos: VideoColumns, *, one_person: bool = True) -> None:
         facts: dict[str, Any] = artifact.json("ranker")
+        self.version = artifact.version
         self.kind: str = facts["kind"]
         self.heads: tuple[str, ...] = tuple(facts["heads"])
         self.inputs: tuple[str, ...] = tuple(facts["inputs"])
         self.window: int = facts.get("window", 2)
+        self.timezone_offset_h: float | None = facts.get("timezone_offset_h")
         self.sequence_length: int = facts.get("sequence_length", 2)
         self.numeric_mean: F32 = np.array(facts.get("numeric_mean", []), np.float32)
         self.vocabulary = ProfileVocabulary(facts.get("profile", {}))
@@ -46,6 +49,28 @@ class RankerModel:
             self.index_of_person = {name: i + 1 for i, name in enumerate(artifact.json("ranker_people"))}
             place = {name: i + 1 for i, name in enumerate(artifact.json("video_ids"))}
             self.index_of_video = np.array([place.get(name, 0) for name in videos.ids], np.int32)
+
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse to serve with features that mean something else than in training.
+
+        Raises:
+            RankerMismatchError: hours, weekdays and days would be those of another time zone.
+            SettingsError: ``feed.history`` would cut the past that the network reads.
+
+        """
+        if "numeric" not in self.inputs:
+            return
+        trained, now = self.timezone_offset_h, settings.timezone_offset_h
+        if trained is not None and trained != now:
+            raise RankerMismatchError(
+                f"artifact {self.version} was trained with timezone_offset_h = {trained}, the settings say {now}; "
+                "set it back, or train again"
+            )
+        if settings.feed.history < self.window:
+            raise SettingsError(
+                f"feed.history is {settings.feed.history}, but the ranker of artifact {self.version} reads the "
+                f"newest {self.window} interactions; set it to {self.window} or more"
+            )
 
     def codes(self, profile: Person | None) -> I32:
         """(fields,) codes of a profile."""

@@ -46,10 +46,17 @@ class OnnxRanker:
 
     @classmethod
     def from_world(cls, world: World) -> Self:
-        """Raises RankerMismatchError when the artifact is of another version."""
+        """With the world's artifact and settings.
+
+        Raises:
+            RankerMismatchError: the artifact is of another version or time zone.
+            SettingsError: fewer interactions are remembered than the ranker reads.
+
+        """
         if world.artifact is None:
             raise ValueError("no artifact to rank with")
         model = RankerModel(world.artifact, world.videos)
+        model.check_settings(world.settings)
         return cls(model, world.videos, world.live.counters, world.settings.timezone_offset_h)
 
     def features(self, query: Query, video: I32) -> Features | None:

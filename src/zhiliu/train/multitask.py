@@ -261,6 +261,7 @@ class Learner:
         np.save(out / "ranker_tag.npy", net.items.tag.weight.detach().numpy())
         np.save(out / "watch_quantiles.npy", self.quantiles.table)
         facts = ranker_facts(net, self.vocabulary, calibration, self.log.videos)
+        facts["timezone_offset_h"] = self.log.timezone_offset_h
         (out / "ranker.json").write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
         return {"parity": max(difference, rowwise)}
 

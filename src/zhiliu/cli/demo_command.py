@@ -80,6 +80,9 @@ def learn_and_judge(settings: Settings, data: Path, scratch: Path, steps: Steps)
     from zhiliu.labels.interactions import load_events
     from zhiliu.train.log import TrainingLog
 
+    def mark(ranker: str) -> str:
+        return mark_of(ranker, scratch / "snapshot", UNTIL_MS, settings.timezone_offset_h)
+
     steps("snapshot", 0.0)
     with store_of(settings) as store:
         snapshot = store.snapshot(scratch / "snapshot")
@@ -87,10 +90,9 @@ def learn_and_judge(settings: Settings, data: Path, scratch: Path, steps: Steps)
     zone = settings.timezone_offset_h
     events = load_events(scratch / "snapshot")
     past = TrainingLog.load(scratch / "snapshot", until_ms=UNTIL_MS, timezone_offset_h=zone, events=events)
-    mark = f"{snapshot['last_offset']}:{UNTIL_MS}"
-    ours = trained("multitask", settings.artifacts, scratch, past, mark, steps)
+    ours = trained("multitask", settings.artifacts, scratch, past, mark("multitask"), steps)
     baselines = {
-        name: trained(name, settings.workspace / "baselines" / name, scratch, past, mark, steps)
+        name: trained(name, settings.workspace / "baselines" / name, scratch, past, mark(name), steps)
         for name in BASELINES
     }
     retrieval, found = judge_retrieval(past, scratch, ours, steps)
@@ -103,6 +105,38 @@ def learn_and_judge(settings: Settings, data: Path, scratch: Path, steps: Steps)
     report["last_event_ms"] = int(snapshot["max_ms"])
     report["model"] = ours.version
     return report
+
+
+def mark_of(ranker: str, snapshot: Path, until_ms: int, timezone_offset_h: float) -> str:
+    """What an artifact was made of: the events before the cut, and how it was to learn from them.
+
+    What happens after the cut, such as a like in the demo's own page, does not count.
+    """
+    import hashlib
+
+    import polars as pl
+
+    before = pl.scan_parquet(snapshot / "events.parquet").filter(pl.col("time") < until_ms)
+    events = before.select(pl.len(), pl.col("offset").max()).collect().row(0)
+    made_of = (until_ms, events, timezone_offset_h, configuration(ranker))
+    return hashlib.blake2b(repr(made_of).encode(), digest_size=8).hexdigest()
+
+
+def configuration(ranker: str) -> tuple[object, ...]:
+    """The defaults of everything that is trained with this ranker."""
+    from dataclasses import fields
+
+    from zhiliu.features.builder import CONTEXT, SEQUENCE, numeric_names
+    from zhiliu.models.multitask import MultitaskConfig
+    from zhiliu.train.baselines import LOOPS
+    from zhiliu.train.bundle import RETRIEVAL, recipes
+    from zhiliu.train.multitask import RankerConfig
+
+    if ranker in LOOPS:
+        return (ranker, LOOPS[ranker])
+    network = [(knob.name, repr(knob.default)) for knob in fields(MultitaskConfig)]
+    retrieval = [repr(recipes()[name].load()()) for name in RETRIEVAL]
+    return (ranker, numeric_names(), SEQUENCE, CONTEXT, RankerConfig(), network, retrieval)
 
 
 def trained(ranker: str, root: Path, scratch: Path, past: TrainingLog, mark: str, steps: Steps) -> Artifact:

@@ -42,7 +42,8 @@ def test_what_follows_two_dashes_is_left_alone() -> None:
     "arguments",
     [["nosuch"], ["status", "--nosuch"], ["import"], ["import", "xls", "a"], ["status", "--workspace"], [],
      ["import", "kuairand", "a", "b"], ["import", "csv", "a", "--map", "time"],
-     ["import", "csv", "a", "--unit", "time"], ["import", "csv", "a", "--set", "=x"], ["export", "x", "--until", "soon"]],
+     ["import", "csv", "a", "--unit", "time"], ["import", "csv", "a", "--set", "=x"],
+     ["export", "x", "--until", "soon"]],
 )  # fmt: skip
 def test_wrong_use_is_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert run(arguments) == 2

@@ -91,7 +91,7 @@ def test_a_wrong_parameter_is_named_with_what_was_seen(
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
     assert error["field"] == field
-    assert str(error.get("seen", "")) == str(query[field])
+    assert str(error.get("seen", "")) == str(query[field])[:200]
 
 
 def test_nobody_is_no_person(client: httpx.Client) -> None:

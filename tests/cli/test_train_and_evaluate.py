@@ -42,6 +42,10 @@ def workspace(log: SyntheticLog, tmp_path_factory: pytest.TempPathFactory) -> Pa
         store.catalog.put(log.videos)
         store.people.put(log.people)
         store.events.append(log.events)
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:  # left half an artifact
+        killed.wait()
+    stale = folder / "artifacts" / f".staging-1-{killed.pid}"
+    stale.mkdir(parents=True)
     done = zhiliu(
         "train",
         "--workspace",
@@ -57,6 +61,7 @@ def workspace(log: SyntheticLog, tmp_path_factory: pytest.TempPathFactory) -> Pa
     result = json.loads(done.stdout)
     assert result["until_ms"] == CUT_MS
     assert set(result["metrics"]) == {"popularity", "multitask"}
+    assert not stale.exists()
     return folder
 
 

@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from zhiliu.store import StoreOpenError, StoreWriteError, open_store
+from zhiliu.store import StoreOpenError, StoreReadError, StoreWriteError, open_store
 from zhiliu.store.engine import Turn, connect_sqlite
 from zhiliu.store.tables import consumer_offsets
 from zhiliu.testing.store_contracts import event
@@ -209,3 +210,16 @@ def test_the_database_passes_sqlites_own_check(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "zhiliu.db")
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
+
+
+def test_a_store_that_was_damaged_while_open_is_named_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "zhiliu.db"
+    with open_store(f"sqlite:///{path}") as store:
+        with closing(sqlite3.connect(path)) as vandal:
+            vandal.execute("DROP TABLE events")
+        with pytest.raises(StoreReadError) as caught:
+            store.counts()
+    said = str(caught.value)
+    assert f"{path}: no such table: events; restore" in said
+    assert "SQL" not in said
+    assert "\n" not in said

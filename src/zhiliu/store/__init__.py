@@ -9,6 +9,7 @@ from zhiliu.store.errors import (
     LogWriteError,
     StoreError,
     StoreOpenError,
+    StoreReadError,
     StoreWriteError,
 )
 from zhiliu.store.event_log import CommitListener, GroupCommitLog
@@ -27,6 +28,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreOpenError",
+    "StoreReadError",
     "StoreWriteError",
     "open_store",
 ]

@@ -6,6 +6,7 @@ file), which the writing connection attaches. On PostgreSQL it is a temporary ta
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,10 +22,12 @@ from zhiliu.store.catalog import ROW_NUMBERS
 from zhiliu.store.engine import Database, connect_sqlite
 from zhiliu.store.errors import StoreWriteError
 from zhiliu.store.frames import events_frame, people_frame, videos_frame
+from zhiliu.store.leftovers import mine, sweep
 from zhiliu.store.postgres_log import LOG_ORDER, conninfo
 from zhiliu.store.tables import people
 from zhiliu.types import Receipt
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 INDEXES = {
     "events_event_id": "CREATE UNIQUE INDEX events_event_id ON events (event_id)",
     "events_person_time": "CREATE INDEX events_person_time ON events (person, time)",
@@ -73,7 +76,10 @@ def load(database: Database, rows: pl.DataFrame, insert: str, lock: int, given: 
         else:
             accepted, last = load_sqlite(database, database.path, rows, insert)
     except (sqlite3.Error, adbc_driver_manager.Error, OSError) as error:
-        raise StoreWriteError(f"bulk load of {len(rows)} rows failed: {error}; nothing written") from error
+        reason = str(error)
+        if isinstance(error, OSError) and error.errno in FULL:
+            reason = f"the disk is full ({error.strerror})"
+        raise StoreWriteError(f"bulk load of {len(rows)} rows failed: {reason}; nothing written") from error
     return Receipt(accepted, given - accepted, (), last)
 
 
@@ -92,7 +98,8 @@ def fill_in(statement: str, rows: pl.DataFrame, staging: str, place: str) -> str
 
 def load_sqlite(database: Database, path: Path, rows: pl.DataFrame, insert: str) -> tuple[int, int]:
     """Stage beside the store's file, attach, insert in one transaction."""
-    with tempfile.TemporaryDirectory(prefix=".bulk-", dir=path.parent) as folder:
+    sweep(path.parent, ".bulk-")
+    with tempfile.TemporaryDirectory(prefix=mine(".bulk-"), dir=path.parent) as folder:
         staging = Path(folder) / "staging.db"
         stage(staging, rows)
         with database.turn, closing(connect_sqlite(path)) as connection:
@@ -110,12 +117,25 @@ def load_sqlite(database: Database, path: Path, rows: pl.DataFrame, insert: str)
 
 
 def stage(path: Path, rows: pl.DataFrame) -> None:
-    """Write the frame into a new SQLite file; it need not survive a crash, so nothing is synced."""
-    with adbc_driver_sqlite.dbapi.connect(str(path), autocommit=True) as adbc, adbc.cursor() as cursor:
-        for pragma in ("page_size=65536", "journal_mode=OFF", "synchronous=OFF"):
-            cursor.execute(f"PRAGMA {pragma}")
-            cursor.fetchall()
-        cursor.adbc_ingest("staging", rows, mode="create")
+    """Write the frame into a new SQLite file; it need not survive a crash, so nothing is synced.
+
+    ADBC does not say when the disk is full (it complains of a rollback), so the system is asked.
+    """
+    try:
+        with adbc_driver_sqlite.dbapi.connect(str(path), autocommit=True) as adbc, adbc.cursor() as cursor:
+            for pragma in ("page_size=65536", "journal_mode=OFF", "synchronous=OFF"):
+                cursor.execute(f"PRAGMA {pragma}")
+                cursor.fetchall()
+            cursor.adbc_ingest("staging", rows, mode="create")
+    except adbc_driver_manager.Error:
+        grow(path)
+        raise
+
+
+def grow(path: Path) -> None:
+    """Raises OSError with the system's reason when a file, of no more use, cannot grow by a megabyte."""
+    with path.open("ab") as file:
+        file.write(bytes(1 << 20))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
-from zhiliu.store.errors import StoreOpenError, StoreWriteError
+from zhiliu.store.errors import StoreOpenError, StoreReadError, StoreWriteError
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a write waits for another *process* that is writing."""
@@ -112,10 +112,21 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """One consistent moment of the database, whatever is written meanwhile."""
+        """One consistent moment of the database, whatever is written meanwhile.
+
+        Raises:
+            StoreReadError: damaged, unreadable or gone; names the file or server.
+
+        """
         level: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self.engine.connect().execution_options(**level) as connection, connection.begin():
-            yield connection
+        try:
+            with self.engine.connect().execution_options(**level) as connection, connection.begin():
+                yield connection
+        except sa.exc.DBAPIError as error:
+            where = self.path or self.url.render_as_string(hide_password=True)
+            what = "restore the file from a copy" if self.path else "is the server running?"
+            said = " ".join(str(error.orig).split())
+            raise StoreReadError(f"cannot read the store {where}: {said}; {what}") from error
 
     @contextmanager
     def write(self, serial: int | None = None) -> Iterator[sa.Connection]:

@@ -15,6 +15,10 @@ class StoreWriteError(StoreError):
     """A write did not happen, none of it. Disk full, I/O error, server gone: try again later."""
 
 
+class StoreReadError(StoreError):
+    """The database did not answer a question: a damaged file, no right to read it, the server gone."""
+
+
 class LogWriteError(StoreWriteError):
     """Events were not taken. Sending them again is safe: ``event_id`` is counted once."""
 

@@ -24,6 +24,7 @@ import polars as pl
 
 from zhiliu.store.engine import Database, connect_sqlite
 from zhiliu.store.errors import StoreWriteError
+from zhiliu.store.leftovers import mine, sweep
 from zhiliu.store.postgres_log import conninfo
 from zhiliu.store.tables import people, videos
 
@@ -56,7 +57,8 @@ def write_snapshot(database: Database, out: Path, until_ms: int | None = None) -
 def write_folder(database: Database, out: Path, until_ms: int | None) -> dict[str, Any]:
     """Write beside ``out``, then rename."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    sweep(out.parent, f".{out.name}-")
+    staging = Path(tempfile.mkdtemp(prefix=mine(f".{out.name}-"), dir=out.parent))
     try:
         with reading(database, staging, until_ms) as tables:
             manifest = write_files(tables, staging, until_ms)

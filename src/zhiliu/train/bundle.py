@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from zhiliu.artifact import Artifact, ArtifactWriter, new_artifact
+from zhiliu.store.leftovers import sweep
 from zhiliu.train.errors import TrainError, UnknownNameError
 from zhiliu.train.log import TrainingLog
 from zhiliu.train.loop import Progress
@@ -72,6 +73,7 @@ def train(
     log = log or TrainingLog.load(
         snapshot, until_ms=order.until_ms, timezone_offset_h=order.timezone_offset_h
     )
+    sweep(root, ".staging-", place=1)
     with new_artifact(root, created_ms=created_ms) as writer:
         writer.json("video_ids", log.videos.ids)
         metrics: dict[str, Any] = {}

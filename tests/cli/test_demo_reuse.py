@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +49,17 @@ def test_a_like_after_the_cut_changes_nothing_and_one_before_it_changes_every_ma
     assert marks(workspace, [like(CUT_MS), like(CUT_MS + 10)]) == first
     late = marks(workspace, [like(CUT_MS - 1)])
     assert all(now != before for now, before in zip(late, first, strict=True))
+
+
+def test_another_process_finds_the_same_marks(workspace: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from zhiliu.cli.demo_command import mark_of; "
+        "print(*(mark_of(r, Path(sys.argv[1]), int(sys.argv[2]), 8.0) for r in sys.argv[3:]))"
+    )
+    here = marks(workspace)
+    (snapshot,) = workspace.glob("snapshot-*")
+    order = [sys.executable, "-c", code, str(snapshot), str(CUT_MS), *RANKERS]
+    assert subprocess.run(order, capture_output=True, text=True, check=True).stdout.split() == here
 
 
 def test_other_features_mean_another_model(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

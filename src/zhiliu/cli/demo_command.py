@@ -124,7 +124,7 @@ def mark_of(ranker: str, snapshot: Path, until_ms: int, timezone_offset_h: float
 
 def configuration(ranker: str) -> tuple[object, ...]:
     """The defaults of everything that is trained with this ranker."""
-    from dataclasses import fields
+    from dataclasses import MISSING, fields
 
     from zhiliu.features.builder import CONTEXT, SEQUENCE, numeric_names
     from zhiliu.models.multitask import MultitaskConfig
@@ -134,7 +134,7 @@ def configuration(ranker: str) -> tuple[object, ...]:
 
     if ranker in LOOPS:
         return (ranker, LOOPS[ranker])
-    network = [(knob.name, repr(knob.default)) for knob in fields(MultitaskConfig)]
+    network = [(k.name, None if k.default is MISSING else k.default) for k in fields(MultitaskConfig)]
     retrieval = [repr(recipes()[name].load()()) for name in RETRIEVAL]
     return (ranker, numeric_names(), SEQUENCE, CONTEXT, RankerConfig(), network, retrieval)
 

@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from math import ceil
 from typing import Any, Final
 
 import structlog
@@ -135,14 +136,16 @@ def policy_name(feed: FeedSettings) -> str:
 
 
 def make_sources(world: World) -> list[tuple[Source, int]]:
-    """Each source of the settings that has what it needs, with how many candidates it is asked for."""
-    made: list[tuple[Source, int]] = []
-    for name, k in world.settings.feed.sources.items():
-        if is_fed(load("zhiliu.sources", name), world):
-            made.append((make("zhiliu.sources", name, world), k))
-        else:
-            log.debug("source left out: the artifact has not what it needs", source=name)
-    return made
+    """Each source of the settings that has what it needs, with how many candidates it is asked for.
+
+    Those that are there take over the quotas of those that are left out: without a model there is as much to rank.
+    """
+    asked = world.settings.feed.sources
+    there = {name: k for name, k in asked.items() if is_fed(load("zhiliu.sources", name), world)}
+    for name in asked.keys() - there.keys():
+        log.debug("source left out: the artifact has not what it needs", source=name)
+    share = sum(asked.values()) / max(1, sum(there.values()))
+    return [(make("zhiliu.sources", name, world), ceil(k * share)) for name, k in there.items()]
 
 
 def ranker_name(world: World) -> str:

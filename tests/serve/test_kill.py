@@ -166,7 +166,7 @@ def test_a_start_that_fails_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "w" / "zhiliu.db") as damaged:
         damaged.execute("ALTER TABLE events RENAME COLUMN watch_ms TO gone")
     damaged.close()
-    assert "did not start: OperationalError" in refused(tmp_path, "--port", "0")
+    assert "did not start: StoreReadError" in refused(tmp_path, "--port", "0")
 
 
 def test_a_public_address_without_keys_is_refused(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from zhiliu.serve.people import people_router
 from zhiliu.serve.problems import Problem, on_crash, on_http, on_problem, on_store
 from zhiliu.serve.videos import videos_router
 from zhiliu.settings import Settings
-from zhiliu.store import LogBusyError, Store, StoreWriteError, open_store
+from zhiliu.store import LogBusyError, Store, StoreReadError, StoreWriteError, open_store
 
 BODY_LIMIT_BYTES = 16 * 1024 * 1024
 """Largest body taken: 1,000 events with 8 KB of props each, and room for their other fields."""
@@ -72,6 +72,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Litestar:
         Problem: on_problem,
         HTTPException: on_http,
         StoreWriteError: on_store,
+        StoreReadError: on_store,
         LogBusyError: on_store,
         Exception: on_crash,
     }

@@ -154,8 +154,8 @@ def parameter_errors(error: ValidationException, request: Request[Any, Any, Any]
 
 
 def on_store(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The store cannot write now: 503, none of the write that failed happened."""
-    log.error("the store refused a write", path=request.url.path, reason=str(error))
+    """The store cannot write or read now: 503, none of a write that failed happened."""
+    log.error("the store failed", path=request.url.path, reason=str(error))
     headers = {"retry-after": str(RETRY_S)}
     return answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error), request, headers=headers)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from zhiliu.store.errors import StoreOpenError, StoreReadError, StoreWriteError
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a write waits for another *process* that is writing."""
+BUSY_WAIT_MS = 20
 CHECKPOINT_PAGES = 8_000
 """WAL pages (32 MB) before they move into the file; small: more fsyncs, large: slower reads, more disk."""
 PRAGMAS = (
@@ -81,11 +83,29 @@ def connect_sqlite(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
         for pragma in PRAGMAS:
-            connection.execute(pragma)
+            set_patiently(connection, pragma)
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def set_patiently(connection: sqlite3.Connection, pragma: str) -> None:
+    """Set it, waiting while another process opens the same new file.
+
+    The step into WAL needs the file for itself, and SQLite gives up on it at once instead of waiting for
+    ``busy_timeout``.
+    """
+    for _ in range(BUSY_TIMEOUT_MS // BUSY_WAIT_MS):
+        try:
+            connection.execute(pragma)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(BUSY_WAIT_MS / 1000)
+        else:
+            return
+    connection.execute(pragma)
 
 
 class Database:

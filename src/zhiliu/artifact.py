@@ -187,6 +187,17 @@ class ArtifactWriter:
         self.artifact = Artifact(target, manifest)
 
 
+def onnx_session(file: Path) -> Any:
+    """An inference session on one thread: a server scales by processes, and two are slower on small graphs."""
+    import onnxruntime  # here: most commands open artifacts without running them
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
 def sha256(file: Path) -> str:
     """Hex digest of a file."""
     with file.open("rb") as stream:

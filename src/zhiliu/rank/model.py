@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from zhiliu.artifact import Artifact
+from zhiliu.artifact import Artifact, onnx_session
 from zhiliu.catalog.columns import VideoColumns
 from zhiliu.features.builder import CONTEXT, SEQUENCE, Features, numeric_names
 from zhiliu.features.profile import ProfileVocabulary
@@ -39,7 +38,7 @@ class RankerModel:
         self.calibration: Mapping[str, tuple[float, float]] = facts["calibration"]
         if "numeric" in self.inputs:
             check_features(artifact, facts)
-        self.session = open_session(artifact, "ranker.onnx" if one_person else "ranker_rows.onnx")
+        self.session = onnx_session(artifact.file("ranker.onnx" if one_person else "ranker_rows.onnx"))
         self.durations = videos.duration_ms
         self.vectors = video_vectors(artifact, videos, facts) if "item" in self.inputs else None
         self.quantiles = artifact.array("watch_quantiles") if artifact.has("watch_quantiles.npy") else None
@@ -132,15 +131,6 @@ def check_features(artifact: Artifact, facts: Mapping[str, Any]) -> None:
     trained = tuple(tuple(facts.get(name, ())) for name in ("numeric", "context", "sequence"))
     if trained != (numeric_names(), CONTEXT, SEQUENCE):
         raise RankerMismatchError(f"artifact {artifact.version}: trained with other features; train again")
-
-
-def open_session(artifact: Artifact, name: str) -> Any:
-    """One thread a call: a server scales by processes, and two threads are slower on small graphs."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(artifact.file(name)), options, providers=["CPUExecutionProvider"])
 
 
 def video_vectors(artifact: Artifact, videos: VideoColumns, facts: Mapping[str, Any]) -> F32:

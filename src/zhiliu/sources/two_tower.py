@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import onnxruntime
 
+from zhiliu.artifact import onnx_session
 from zhiliu.features.interest import gap_bucket, kinds, known_labels
 from zhiliu.features.profile import ProfileVocabulary
 from zhiliu.features.tower import profile_codes, profile_numeric
@@ -22,7 +22,7 @@ class TwoTowerSource:
     vectors: F32  # (N, D)
     level: F32  # (N,) each video's own bias
     past: F32  # (N, D) content vectors the person tower reads
-    tower: onnxruntime.InferenceSession
+    tower: Any  # an onnxruntime session
     length: int
     vocabulary: ProfileVocabulary
     placement: Placement
@@ -36,16 +36,12 @@ class TwoTowerSource:
         """Of the world's artifact, which has the files of ``needs``."""
         artifact = artifact_of(world, cls.name)
         facts = artifact.json("two_tower")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
         vectors = artifact.array("two_tower_video")
         return cls(
             np.asfortranarray(vectors[:, :-1]),  # one product with a vector is 1.7 times as fast by columns
             np.ascontiguousarray(vectors[:, -1]),
             np.ascontiguousarray(artifact.array("two_tower_past")),
-            onnxruntime.InferenceSession(
-                str(artifact.file("two_tower_person.onnx")), options, providers=["CPUExecutionProvider"]
-            ),
+            onnx_session(artifact.file("two_tower_person.onnx")),
             int(facts["history"]),
             ProfileVocabulary(facts["profile"]),
             Placement.of(world),

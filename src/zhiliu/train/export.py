@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from zhiliu.artifact import onnx_session
 from zhiliu.train.errors import TrainError
 
 TOLERANCE = 1e-4
@@ -45,18 +44,10 @@ def export(net: nn.Module, example: dict[str, Tensor], dynamic: set[str], output
         )
     with torch.inference_mode():
         expected = net(**example).numpy()
-    got = session(file).run([output], {name: value.numpy() for name, value in example.items()})[0]
+    got = onnx_session(file).run([output], {name: value.numpy() for name, value in example.items()})[0]
     difference = float(np.max(np.abs(expected - got))) if expected.size else 0.0
     if not difference <= TOLERANCE:
         raise TrainError(
             f"{file.name}: onnxruntime differs from torch by {difference:.2e}, more than {TOLERANCE}"
         )
     return difference
-
-
-def session(file: Path) -> Any:
-    """An inference session on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zhiliu.catalog.columns import VideoColumns
 from zhiliu.features import profile
 from zhiliu.features.builder import Features, build
-from zhiliu.features.context import surface_code
+from zhiliu.features.context import DAY_MS, surface_code
 from zhiliu.features.counters import STATS, Increments, Replay
 from zhiliu.features.history import Ask, Window
 from zhiliu.labels.interactions import increments, interactions, load_events
@@ -128,9 +128,6 @@ class TrainingLog:
         }
         keys = zip(person.tolist(), (state_ms // DAY_MS).tolist(), strict=True)
         return np.stack([at[key] for key in keys]) if len(person) else np.zeros((0, 4), np.float32)
-
-
-DAY_MS = 86_400_000
 
 
 def counted_events(events: pl.DataFrame) -> Increments:

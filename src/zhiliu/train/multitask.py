@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from zhiliu.catalog.columns import VideoColumns
 from zhiliu.features.builder import CONTEXT, CONTEXT_SIZES, SEQUENCE, numeric_names
+from zhiliu.features.context import DAY_MS
 from zhiliu.features.profile import ProfileVocabulary
 from zhiliu.models.multitask import Multitask, MultitaskConfig
 from zhiliu.train.calibration import platt
 from zhiliu.train.errors import TrainError
 from zhiliu.train.export import export
-from zhiliu.train.log import DAY_MS, TrainingLog
+from zhiliu.train.log import TrainingLog
 from zhiliu.train.loop import Fitted, LoopConfig, Progress, fit
 from zhiliu.train.rows import SEQUENCE_LENGTH, WINDOW, RankerRows, WatchQuantiles, person_codes, ranker_rows
 from zhiliu.train.teacher import Teacher, tabular
